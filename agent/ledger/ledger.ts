@@ -1,0 +1,91 @@
+/**
+ * The evidence (I6): an append-only chain of entries, each signed and bound to the one before by its hash. Ids of
+ * persons in it are pseudonyms. An entry is durable before the thing that it allows happens.
+ */
+import type { Digit } from '../../media/plane.ts';
+import type { DestroyReason } from '../../media/fork/sink.ts';
+import type { CallId, EpochMicros, RecordingId } from '../../config/units.ts';
+
+/** The closed list of things that the ledger tells. */
+export type LedgerEvent =
+  | { kind: 'agent.started'; version: string; config: string }
+  | { kind: 'agent.stopped'; reason: string }
+  | {
+      kind: 'call.decided';
+      call: CallId;
+      campaign: string;
+      direction: 'inbound' | 'outbound';
+      selected: boolean;
+      reason: string;
+      rate: number;
+      epoch: string;
+      basis: { eligible: number; recorded: number; open: number } | undefined;
+      mode: string;
+      law: string[];
+      parties: { caller: string; agent: string };
+    }
+  | {
+      kind: 'call.told';
+      call: CallId;
+      prompt: string;
+      hash: string;
+      heardMs: number;
+      durationMs: number;
+      complete: boolean;
+    }
+  | { kind: 'call.refused'; call: CallId; by: Refusal }
+  | {
+      kind: 'recording.allowed';
+      call: CallId;
+      recording: RecordingId;
+      campaign: string;
+      purpose: string;
+      class: string;
+      legalBasis: string;
+      controller: string;
+      law: string[];
+      retainUntil: string;
+    }
+  | {
+      kind: 'recording.closed';
+      call: CallId;
+      recording: RecordingId;
+      reason: string;
+      packets: { caller: number; agent: number };
+    }
+  | { kind: 'recording.failed'; call: CallId; recording: RecordingId | undefined; reason: string }
+  | {
+      kind: 'recording.destroyed';
+      call: CallId;
+      recording: RecordingId;
+      reason: DestroyReason;
+      proof: string | undefined;
+    }
+  | { kind: 'recording.exported'; recording: RecordingId; by: string; reason: string }
+  | {
+      kind: 'call.ended';
+      call: CallId;
+      campaign: string | undefined;
+      outcome: string;
+      answered: boolean;
+      recorded: boolean;
+    };
+
+/** How a refusal was heard; never the audio. */
+export type Refusal = { by: 'key'; digit: Digit; at: EpochMicros };
+
+export interface LedgerEntry {
+  sequence: number;
+  at: string;
+  previous: string;
+  event: LedgerEvent;
+  /** Hex SHA-256 over the canonical JSON of the fields above. */
+  hash: string;
+  /** Base64 Ed25519 signature over `hash`. */
+  signature: string;
+}
+
+export interface Ledger extends AsyncDisposable {
+  /** Resolves with the entry when it is on stable storage. @throws LedgerUnavailable when it cannot be written */
+  append(event: LedgerEvent): Promise<LedgerEntry>;
+}

@@ -1,0 +1,144 @@
+/**
+ * What a call may ask of the media plane (design section 7). The embedded relay and rtpengine both are this;
+ * the call logic knows nothing else of media. SDP goes in and out as text: only the plane reads it.
+ */
+import type { CallId, EpochMicros, Side } from '../config/units.ts';
+import { TacetError } from '../config/errors.ts';
+import type { Prompt } from './prompts/prompt.ts';
+import type { Tone } from './prompts/tones.ts';
+
+/** No session can be had (ports exhausted, worker dead). The call goes on without us in the media (I4). */
+export class MediaUnavailable extends TacetError {
+  readonly call: CallId;
+  constructor(call: CallId, why: string) {
+    super(`no media session for call ${call}: ${why}; the call goes on unrecorded`);
+    this.call = call;
+  }
+}
+
+/** The SDP cannot be anchored: no audio stream, or no codec of ours. Selected calls then pass through unrecorded (I4). */
+export class SdpRefused extends TacetError {
+  readonly reason: 'malformed' | 'no-audio' | 'no-codec' | 'no-address' | 'transport' | 'mismatch';
+  constructor(reason: SdpRefused['reason'], detail: string) {
+    super(`SDP cannot be anchored (${reason}): ${detail}`);
+    this.reason = reason;
+  }
+}
+
+export interface MediaPlane extends AsyncDisposable {
+  /** Reserves a session with ports for both sides. @throws MediaUnavailable */
+  open(call: CallId): Promise<MediaSession>;
+  /** Sessions open and totals since start, for metrics. */
+  statistics(): PlaneStatistics;
+}
+
+export interface PlaneStatistics {
+  sessions: number;
+  packetsReceived: number;
+  packetsSent: number;
+  /** Dropped on arrival, by reason: a source that is not the peer, not RTP, a side not yet connected. */
+  packetsDropped: Record<DropReason, number>;
+}
+
+export type DropReason = 'wrong-source' | 'malformed' | 'unknown-payload';
+
+export interface MediaSession extends AsyncDisposable {
+  readonly caller: MediaSide;
+  readonly agent: MediaSide;
+  /** Aborted with the reason when the session is lost (its worker died): the call must go on, the recording fails. */
+  readonly lost: AbortSignal;
+  /** Lets RTP flow between the sides. Before, each side hears only what is played to it. */
+  connect(): Promise<void>;
+  /** Cuts the sides apart again, each side's stream (port, SSRC, sequence) unharmed. */
+  disconnect(): Promise<void>;
+  /**
+   * Copies every RTP packet that arrives from either side from now on to `write`, in arrival order per side, as
+   * batches in the format of `media/fork/batch.ts`. Nothing that arrived before is copied (I1: no pre-roll).
+   */
+  fork(write: (batch: Uint8Array) => void): Promise<MediaFork>;
+  statistics(): Promise<SessionStatistics>;
+  /** The negotiated state of both sides as it is now; `restore` puts it back when a re-offer failed. */
+  snapshot(): Promise<MediaSnapshot>;
+}
+
+export interface MediaSnapshot {
+  restore(): Promise<void>;
+}
+
+/** Direction as seen by the far end of the side: `recvonly` means that it listens only (RFC 3264 section 5.1). */
+export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+
+export interface MediaSide {
+  readonly side: Side;
+  /**
+   * Takes the far end's offer and gives our answer: our address and port, one G.711 codec of the offer and
+   * telephone-event if offered (RFC 3264, RFC 4733). The same port, payload type and SSRC for the life of the session.
+   *
+   * @param direction what the other side of the call agreed to; by default the mirror of the offer's
+   * @throws SdpRefused
+   */
+  answer(offer: string, direction?: Direction): Promise<string>;
+  /** Our offer to this side's far end; codecs in the order agreed with the other side, telephone-event always. */
+  offer(direction?: Direction): Promise<string>;
+  /** The far end's answer to our last offer on this side. @throws SdpRefused */
+  accept(answer: string): Promise<void>;
+  /** Direction of the last description that the far end gave. A hold is `sendonly`, `inactive` or address 0.0.0.0. */
+  readonly remoteDirection: Direction;
+  /** Plays a prompt to this side, paced at 20 ms. Resolves when its last packet was sent, or when aborted. */
+  play(prompt: Prompt, signal: AbortSignal): Promise<Played>;
+  /** Plays a tone of the tone plan (ringing, busy) until aborted. */
+  playTone(tone: Tone, signal: AbortSignal): Promise<void>;
+  /**
+   * Calls back for every key this side's far end presses (RFC 4733), once a key, at its first packet, from the first
+   * packet of the session on: keys pressed before the listener was added are handed over at once.
+   */
+  onDigit(listener: (digit: PressedDigit) => void): Disposable;
+}
+
+export type Digit =
+  '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9' | '*' | '#' | 'A' | 'B' | 'C' | 'D';
+
+export interface PressedDigit {
+  digit: Digit;
+  at: EpochMicros;
+}
+
+/** What a side was sent of a prompt, as the media plane counted it. `complete` is what I1 asks for. */
+export interface Played {
+  heardMs: number;
+  durationMs: number;
+  complete: boolean;
+}
+
+export type GapKind = 'hold' | 'paused' | 'lost' | 'no-rtp' | 'masked';
+
+export interface MediaFork {
+  /** Arrival time from which packets are copied. */
+  readonly startedAt: EpochMicros;
+  /** Stops copying; resolves with the instant after which nothing was copied. The media plane's word (I8). */
+  pause(): Promise<EpochMicros>;
+  resume(): Promise<EpochMicros>;
+  /** Flushes what was copied and stops; `write` is not called after it resolves. */
+  stop(): Promise<ForkTotals>;
+}
+
+export interface ForkTotals {
+  stoppedAt: EpochMicros;
+  packets: Record<Side, number>;
+  bytes: Record<Side, number>;
+}
+
+export interface SessionStatistics {
+  caller: SideStatistics;
+  agent: SideStatistics;
+}
+
+export interface SideStatistics {
+  packetsReceived: number;
+  packetsSent: number;
+  packetsLost: number;
+  wrongSource: number;
+  jitterMs: number;
+  /** Arrival of the last packet of this side's far end; undefined when none came. */
+  lastPacketAt: EpochMicros | undefined;
+}
