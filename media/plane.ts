@@ -84,6 +84,8 @@ export interface MediaSide {
   accept(answer: string): Promise<void>;
   /** Direction of the last description that the far end gave. A hold is `sendonly`, `inactive` or address 0.0.0.0. */
   readonly remoteDirection: Direction;
+  /** RTP payload types that the far end sends us, e.g. `{ "8": "PCMA/8000", "101": "telephone-event/8000" }`. */
+  readonly codecs: Record<string, string>;
   /** Plays a prompt to this side, paced at 20 ms. Resolves when its last packet was sent, or when aborted. */
   play(prompt: Prompt, signal: AbortSignal): Promise<Played>;
   /** Plays a tone of the tone plan (ringing, busy) until aborted. */
