@@ -1,0 +1,94 @@
+/** Inbound, the default placement: the caller is answered and told before anybody's telephone rings. */
+import { firstOf, whenAborted } from './first-of.ts';
+import { announce, hearRefusal } from './announcement.ts';
+import { converse, writeAnnounced } from './conversation.ts';
+import { answerAlone } from './legs.ts';
+import type { Outcome } from './outcome.ts';
+import { outcomeOfStatus } from './outcome.ts';
+import { callRoute } from './routes.ts';
+import type { SelectedCall } from './selected.ts';
+import type { Leg } from '../sip/leg.ts';
+import { q850Reason } from '../sip/reason.ts';
+import type { Dialled } from '../sip/edge.ts';
+
+/** How long a caller is played the busy tone when no PBX takes the call that we answered. */
+const busyToneMs = 4_000;
+
+export async function announceBeforeConnect(call: SelectedCall, answer: string): Promise<Outcome> {
+  const { invite, rule, media, house } = call;
+  await using caller = await invite.answer(answer);
+  answerAlone(caller, media.caller);
+  using watch = hearRefusal(media.caller, rule.campaign.refusalKeys);
+
+  const { prompt, campaign } = rule;
+  const announced = await announce(
+    media.caller,
+    { prompt, graceMs: campaign.announcement.graceMs },
+    watch,
+    AbortSignal.any([caller.ended, house.shutdown]),
+  );
+  await writeAnnounced(call, announced, watch);
+  if (announced.kind === 'ended') return abandoned(caller);
+
+  const dialled = await ringAgent(call, caller);
+  if (dialled.kind === 'failed') return tellFailure(call, caller, dialled);
+  if (dialled.kind !== 'answered') return abandoned(caller);
+  await using agent = dialled.leg;
+  if (dialled.sdp !== '') await media.agent.accept(dialled.sdp);
+  await media.connect();
+  return converse(call, { legs: { caller, agent }, watch, told: announced.kind === 'told' });
+}
+
+/** Calls the PBXs of the route; meanwhile the caller hears our ringing, or what a PBX plays before it answers. */
+async function ringAgent({ invite, media, house }: SelectedCall, caller: Leg): Promise<Dialled> {
+  const hushed = new AbortController();
+  const ended = AbortSignal.any([caller.ended, house.shutdown]);
+  const tone = { plan: house.config.sip.ringingTone, kind: 'ringing' } as const;
+  const ringing = media.caller.playTone(tone, AbortSignal.any([hushed.signal, ended]));
+  let early = Promise.resolve();
+  try {
+    return await callRoute(invite, house, {
+      body: async () => ({ sdp: await media.agent.offer() }),
+      onProgress: (_status, sdp) => {
+        if (sdp === undefined) return;
+        early = early
+          .then(async () => {
+            await media.agent.accept(sdp);
+            hushed.abort();
+            await ringing;
+            await media.connect();
+          })
+          .catch((error: unknown) => house.log.warn({ call: invite.call, err: error }, 'early media not usable'));
+      },
+      onRetry: async () => {
+        await early;
+        await media.disconnect();
+      },
+      ended,
+    });
+  } finally {
+    hushed.abort();
+    await ringing;
+    await early;
+  }
+}
+
+/** No PBX took the call that we had answered: the caller hears why, and the BYE says it to the carrier's CDR. */
+async function tellFailure(
+  { media, house }: SelectedCall,
+  caller: Leg,
+  { status }: Extract<Dialled, { kind: 'failed' }>,
+): Promise<Outcome> {
+  const kind = outcomeOfStatus(status);
+  const tone = { plan: house.config.sip.ringingTone, kind: kind === 'busy' ? 'busy' : 'congestion' } as const;
+  await media.disconnect();
+  const over = AbortSignal.any([caller.ended, house.shutdown, AbortSignal.timeout(busyToneMs)]);
+  await firstOf({ tone: (signal) => media.caller.playTone(tone, signal), over: whenAborted(over) });
+  await caller.hangUp(q850Reason(status));
+  return { kind, answered: false, hungUpBy: undefined, detail: String(status) };
+}
+
+function abandoned(caller: Leg): Outcome {
+  const hungUpBy = caller.end?.by === 'peer' ? 'caller' : 'tacet';
+  return { kind: 'abandoned', answered: false, hungUpBy, detail: undefined };
+}

@@ -1,0 +1,134 @@
+/** One call's life, told top to bottom: match, decide, connect, announce, ask, bridge, record, end (design section 6). */
+import { messageOf } from '../../config/errors.ts';
+import type { CallId, Rate } from '../../config/units.ts';
+import { MediaUnavailable, SdpRefused, type MediaSession } from '../../media/plane.ts';
+import type { Reservation } from '../sampling/sampler.ts';
+import { InviteCancelled, type Invite } from '../sip/invite.ts';
+import type { CampaignRule, House } from './house.ts';
+import { announceBeforeConnect } from './before-connect.ts';
+import { announceOnAnswer } from './on-answer.ts';
+import type { Outcome } from './outcome.ts';
+import { passThrough } from './pass-through.ts';
+import { parties, type SelectedCall } from './selected.ts';
+
+/** Carries a call from its INVITE to its end, and leaves nothing of it behind. */
+export async function carryCall(invite: Invite, house: House): Promise<Outcome> {
+  const rule = matchRule(invite, house);
+  let outcome: Outcome | undefined;
+  try {
+    outcome =
+      rule === undefined ? await passThrough(invite, house, { kind: 'unmatched' }) : await carrySampled(invite, rule, house);
+    return outcome;
+  } finally {
+    const { kind, answered } = outcome ?? { kind: 'unreachable' as const, answered: false };
+    const campaign = rule?.campaign.name;
+    house.metrics.callEnded(campaign ?? 'none', kind);
+    house.log.info({ call: invite.call, campaign, outcome: kind, detail: outcome?.detail, by: outcome?.hungUpBy }, 'call ended');
+    await house.ledger
+      .append({ kind: 'call.ended', call: invite.call, campaign, outcome: kind, answered, recorded: kind === 'recorded' })
+      .catch((error: unknown) => house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'));
+  }
+}
+
+function matchRule(invite: Invite, house: House): CampaignRule | undefined {
+  const campaign = house.campaigns.match({
+    direction: invite.from.kind === 'trunk' ? 'inbound' : 'outbound',
+    called: invite.called,
+    caller: invite.caller,
+    header: (name) => invite.header(name),
+    trunk: invite.from.name,
+  });
+  return campaign === undefined ? undefined : house.rules.get(campaign.name);
+}
+
+/** Draws, carries the call as the draw says, and settles the draw with what became of it. */
+async function carrySampled(invite: Invite, rule: CampaignRule, house: House): Promise<Outcome> {
+  const { campaign, constraint } = rule;
+  const draw = await house.sampler.reserve({ name: campaign.name, rate: constraint.rate as Rate }, invite.call);
+  house.metrics.decision(
+    campaign.name,
+    draw.reason === 'unavailable' ? 'unavailable' : draw.selected ? 'selected' : 'passed-over',
+    (performance.now() - invite.receivedAt) / 1_000,
+  );
+  let settled = false;
+  const conversation = (): void => {
+    // An unselected conversation counts from its answer on, so that the sample follows the traffic without delay.
+    settled = true;
+    void house.sampler.settle(draw, 'not-recorded');
+  };
+
+  let outcome: Outcome | undefined;
+  try {
+    const written = writeDecision(invite, rule, draw, house);
+    if (!draw.selected) {
+      written.catch((error: unknown) => house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'));
+      return (outcome = await passThrough(invite, house, { kind: 'unselected', onAnswered: conversation }));
+    }
+    const why = await written.then(
+      () => undefined,
+      (error: unknown) => `ledger: ${messageOf(error)}`,
+    );
+    return (outcome = await (why === undefined
+      ? carrySelected(invite, rule, house)
+      : passUnrecorded(invite, house, why)));
+  } finally {
+    if (!settled) {
+      const kept = outcome?.kind === 'recorded' ? 'recorded' : 'not-recorded';
+      void house.sampler.settle(draw, outcome?.answered === true ? kept : 'no-conversation');
+    }
+  }
+}
+
+/** A selected call goes through the media plane; where it cannot, it goes through without us (I4). */
+async function carrySelected(invite: Invite, rule: CampaignRule, house: House): Promise<Outcome> {
+  if (invite.offer === undefined) return passUnrecorded(invite, house, 'no-offer');
+  let media: MediaSession;
+  try {
+    media = await house.media.open(invite.call);
+  } catch (error) {
+    if (error instanceof MediaUnavailable) return passUnrecorded(invite, house, 'media-unavailable');
+    throw error;
+  }
+  await using _session = media;
+  const call: SelectedCall = { invite, rule, media, house };
+  try {
+    const inbound = invite.from.kind === 'trunk';
+    const answer = await media[inbound ? 'caller' : 'agent'].answer(invite.offer);
+    return await (inbound ? announceBeforeConnect(call, answer) : announceOnAnswer(call, answer));
+  } catch (error) {
+    if (error instanceof SdpRefused) return passUnrecorded(invite, house, `sdp-${error.reason}`);
+    if (error instanceof InviteCancelled || invite.cancelled.aborted) {
+      return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: undefined };
+    }
+    throw error;
+  }
+}
+
+function passUnrecorded(invite: Invite, house: House, detail: string): Promise<Outcome> {
+  house.log.warn({ call: invite.call, detail }, 'selected call goes on unrecorded');
+  house.metrics.recordingFailed(detail);
+  return passThrough(invite, house, { kind: 'unrecorded', detail });
+}
+
+function writeDecision(
+  invite: { call: CallId; called: string; caller: string; from: Invite['from'] },
+  { campaign, constraint }: CampaignRule,
+  draw: Reservation,
+  house: House,
+): Promise<unknown> {
+  const inbound = invite.from.kind === 'trunk';
+  return house.ledger.append({
+    kind: 'call.decided',
+    call: invite.call,
+    campaign: campaign.name,
+    direction: campaign.direction,
+    selected: draw.selected,
+    reason: draw.reason,
+    rate: constraint.rate,
+    epoch: draw.epoch,
+    basis: draw.basis,
+    mode: constraint.mode,
+    law: constraint.packs,
+    parties: parties(invite, inbound, house),
+  });
+}

@@ -1,0 +1,38 @@
+/** What a call may use: the parts that the composition root puts together. */
+import type { Logger } from 'pino';
+import type { EpochMicros } from '../../config/units.ts';
+import type { Campaign, Config } from '../../config/schema.ts';
+import type { RecordingSink } from '../../media/fork/sink.ts';
+import type { MediaPlane } from '../../media/plane.ts';
+import type { Prompt } from '../../media/prompts/prompt.ts';
+import type { Campaigns } from '../campaigns/campaigns.ts';
+import type { Constraint } from '../law/constraint.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Sampler } from '../sampling/sampler.ts';
+import type { Edge } from '../sip/edge.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+/** What a campaign comes down to for a call: prepared at start, so that the INVITE path reads memory only. */
+export interface CampaignRule {
+  campaign: Campaign;
+  constraint: Constraint;
+  prompt: Prompt;
+}
+
+export interface House {
+  config: Config;
+  campaigns: Campaigns;
+  rules: ReadonlyMap<string, CampaignRule>;
+  sampler: Sampler;
+  ledger: Ledger;
+  sink: RecordingSink;
+  media: MediaPlane;
+  edge: Edge;
+  metrics: Metrics;
+  log: Logger;
+  now: () => EpochMicros;
+  /** Keyed hash of a number: what ledger and store know a person by. */
+  pseudonym: (number: string) => string;
+  /** Aborted when running calls must end (drain limit reached). */
+  shutdown: AbortSignal;
+}

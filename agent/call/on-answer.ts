@@ -1,0 +1,60 @@
+/** Outbound, the default placement: the called party answers, is told, and is then put through to the agent. */
+import { announce, hearRefusal } from './announcement.ts';
+import { converse, writeAnnounced } from './conversation.ts';
+import type { SelectedCall } from './selected.ts';
+import { answerAlone } from './legs.ts';
+import { outcomeOfStatus, type Outcome } from './outcome.ts';
+import { callRoute } from './routes.ts';
+
+export async function announceOnAnswer(call: SelectedCall, answer: string): Promise<Outcome> {
+  const { invite, rule, media, house } = call;
+  let early = Promise.resolve();
+  const dialled = await callRoute(invite, house, {
+    body: async () => ({ sdp: await media.caller.offer() }),
+    onProgress: (status, sdp) => {
+      if (sdp === undefined) return invite.progress(status);
+      early = early
+        .then(async () => {
+          await media.caller.accept(sdp);
+          await media.connect();
+          invite.progress(183, answer);
+        })
+        .catch((error: unknown) => house.log.warn({ call: invite.call, err: error }, 'early media not usable'));
+    },
+    onRetry: async () => {
+      await early;
+      await media.disconnect();
+    },
+    ended: AbortSignal.any([invite.cancelled, house.shutdown]),
+  });
+  await early;
+  if (dialled.kind === 'failed') {
+    invite.reject(dialled.status, dialled.reason, dialled.headers);
+    const kind = outcomeOfStatus(dialled.status);
+    return { kind, answered: false, hungUpBy: undefined, detail: String(dialled.status) };
+  }
+  if (dialled.kind !== 'answered') return { kind: 'abandoned', answered: false, hungUpBy: 'agent', detail: undefined };
+
+  await using caller = dialled.leg;
+  if (dialled.sdp !== '') await media.caller.accept(dialled.sdp);
+  await media.disconnect();
+  await using agent = await invite.answer(answer);
+  answerAlone(caller, media.caller);
+  answerAlone(agent, media.agent);
+  using watch = hearRefusal(media.caller, rule.campaign.refusalKeys);
+
+  const { prompt, campaign } = rule;
+  const ended = AbortSignal.any([caller.ended, agent.ended, house.shutdown]);
+  const told = new AbortController();
+  const agentHears = media.agent.play(prompt, AbortSignal.any([told.signal, ended]));
+  const announced = await announce(media.caller, { prompt, graceMs: campaign.announcement.graceMs }, watch, ended);
+  told.abort();
+  await agentHears;
+  await writeAnnounced(call, announced, watch);
+  if (announced.kind === 'ended') {
+    const hungUpBy = caller.ended.aborted ? 'caller' : agent.ended.aborted ? 'agent' : 'tacet';
+    return { kind: 'abandoned', answered: false, hungUpBy, detail: undefined };
+  }
+  await media.connect();
+  return converse(call, { legs: { caller, agent }, watch, told: announced.kind === 'told' });
+}

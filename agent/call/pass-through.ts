@@ -1,0 +1,66 @@
+/** A call that is not recorded: signalling only. The parties' SDP is untouched, media flows directly. */
+import type { Invite } from '../sip/invite.ts';
+import { InviteCancelled } from '../sip/invite.ts';
+import type { Leg } from '../sip/leg.ts';
+import type { House } from './house.ts';
+import { carryLegs, directCrossing } from './legs.ts';
+import { callLimit } from './limit.ts';
+import { outcomeOfStatus, type Outcome, type OutcomeKind } from './outcome.ts';
+import { callRoute } from './routes.ts';
+
+/** What a call that got through is to be called, and who wants to know when it does. */
+export interface PassedAs {
+  kind: Extract<OutcomeKind, 'unselected' | 'unmatched' | 'unrecorded'>;
+  detail?: string;
+  onAnswered?: () => void;
+}
+
+/** Connects the caller with the route's first willing peer and gets out of the way. */
+export async function passThrough(invite: Invite, house: House, passed: PassedAs): Promise<Outcome> {
+  const { body: sdp, contentType } = invite;
+  const dialled = await callRoute(invite, house, {
+    body: () => Promise.resolve(sdp === undefined ? { sdp } : { sdp, contentType }),
+    onProgress: (status, early) => invite.progress(status, early),
+    ended: AbortSignal.any([invite.cancelled, house.shutdown]),
+  });
+  switch (dialled.kind) {
+    case 'given-up':
+      return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: undefined };
+    case 'failed':
+      invite.reject(dialled.status, dialled.reason, dialled.headers);
+      return { kind: outcomeOfStatus(dialled.status), answered: false, hungUpBy: undefined, detail: String(dialled.status) };
+    case 'answered':
+    case 'offered':
+      break;
+  }
+
+  let far: Leg | undefined;
+  try {
+    const near = await invite.answer(dialled.sdp);
+    await using _near = near;
+    far = dialled.kind === 'answered' ? dialled.leg : await acceptLate(near, dialled);
+    if (far === undefined) return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: 'no answer in ACK' };
+    passed.onAnswered?.();
+    const legs = invite.from.kind === 'trunk' ? { caller: near, agent: far } : { caller: far, agent: near };
+    using limit = callLimit(house);
+    const end = await carryLegs(legs, directCrossing, limit.signal);
+    return { kind: passed.kind, answered: true, hungUpBy: end.by, detail: passed.detail };
+  } catch (error) {
+    if (!(error instanceof InviteCancelled) && !invite.cancelled.aborted) throw error;
+    if (dialled.kind === 'offered') await dialled.release();
+    return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: undefined };
+  } finally {
+    await (far ?? (dialled.kind === 'answered' ? dialled.leg : undefined))?.hangUp();
+  }
+}
+
+/** The late offer's second half: the caller's ACK holds the answer to the far end's offer (RFC 3264 section 4). */
+async function acceptLate(
+  near: Leg,
+  offered: { accept: (answer: string) => Promise<Leg>; release: () => Promise<void> },
+): Promise<Leg | undefined> {
+  const answer = await near.answerInAck();
+  if (answer !== undefined) return offered.accept(answer);
+  await offered.release();
+  return undefined;
+}

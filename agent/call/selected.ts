@@ -1,0 +1,21 @@
+/** A call that fell in the sample, as the parts of its story share it. */
+import type { MediaSession } from '../../media/plane.ts';
+import type { Invite } from '../sip/invite.ts';
+import type { CampaignRule, House } from './house.ts';
+
+export interface SelectedCall {
+  invite: Invite;
+  rule: CampaignRule;
+  media: MediaSession;
+  house: House;
+}
+
+/** Pseudonyms by role: the caller is the outside party, whoever dialled. */
+export function parties(
+  { called, caller }: { called: string; caller: string },
+  inbound: boolean,
+  house: Pick<House, 'pseudonym'>,
+): { caller: string; agent: string } {
+  const [outside, inside] = inbound ? [caller, called] : [called, caller];
+  return { caller: house.pseudonym(outside), agent: house.pseudonym(inside) };
+}
