@@ -36,7 +36,7 @@ export async function announceBeforeConnect(call: SelectedCall, answer: string):
   await using agent = dialled.leg;
   if (dialled.sdp !== '') await media.agent.accept(dialled.sdp);
   await media.connect();
-  return converse(call, { legs: { caller, agent }, watch, told: announced.kind === 'told' });
+  return converse(call, { legs: { caller, agent }, watch, mayRecord: announced.kind === 'told' });
 }
 
 /** Calls the PBXs of the route; meanwhile the caller hears our ringing, or what a PBX plays before it answers. */

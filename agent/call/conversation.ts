@@ -13,14 +13,15 @@ import { Recording } from './recording.ts';
 export interface Conversation {
   legs: Legs;
   watch: RefusalWatch;
-  told: boolean;
+  /** Told to the end and not refused: what a recording asks for (I1, I2). */
+  mayRecord: boolean;
 }
 
 /** Bridged: from here on both parties talk. */
-export async function converse(call: SelectedCall, { legs, watch, told }: Conversation): Promise<Outcome> {
+export async function converse(call: SelectedCall, { legs, watch, mayRecord }: Conversation): Promise<Outcome> {
   const { media, house } = call;
   const refusedBefore = watch.refused.aborted;
-  const started = told && !refusedBefore ? await startRecording(call) : undefined;
+  const started = mayRecord && !refusedBefore ? await startRecording(call) : undefined;
   const recording = started instanceof Recording ? started : undefined;
   await using _recording = recording;
   using limit = callLimit(house);
@@ -35,23 +36,27 @@ export async function converse(call: SelectedCall, { legs, watch, told }: Conver
   });
 
   let detail = started instanceof Recording ? undefined : started;
+  let written = refusedBefore;
+  const refuse = async (): Promise<void> => {
+    await recording?.destroy('refused');
+    if (!written) await writeRefusal(call, watch);
+    written = true;
+  };
+
+  // Stopped before the refusal is looked at: one in the same instant as the hang-up still counts (I2).
   await recording?.stop();
-  // After the stop: a refusal in the same instant as the hang-up is a refusal (I2).
-  if (recording !== undefined && !watch.refused.aborted) {
+  if (watch.refused.aborted) await refuse();
+  else if (recording !== undefined) {
     if (first.won !== 'ended') detail = first.won === 'lost' ? 'media-lost' : 'sink-failed';
     await keep(call, recording, detail);
   }
-  if (watch.refused.aborted) await recording?.destroy('refused');
   if (first.won === 'lost') await releaseMedia(legs);
   const end = await talking;
+  // Also one that came after the recording had ended early: it counts until hang-up.
+  if (watch.refused.aborted) await refuse();
 
-  // Also a refusal that came after the recording had ended early: it counts until hang-up.
-  if (!watch.refused.aborted) {
-    return { kind: recording === undefined ? 'unrecorded' : 'recorded', answered: true, hungUpBy: end.by, detail };
-  }
-  await recording?.destroy('refused');
-  if (!refusedBefore) await writeRefusal(call, watch);
-  return { kind: 'refused', answered: true, hungUpBy: end.by, detail: undefined };
+  if (watch.refused.aborted) return { kind: 'refused', answered: true, hungUpBy: end.by, detail: undefined };
+  return { kind: recording === undefined ? 'unrecorded' : 'recorded', answered: true, hungUpBy: end.by, detail };
 }
 
 async function startRecording(call: SelectedCall): Promise<Recording | string> {

@@ -56,5 +56,5 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
     return { kind: 'abandoned', answered: false, hungUpBy, detail: undefined };
   }
   await media.connect();
-  return converse(call, { legs: { caller, agent }, watch, told: announced.kind === 'told' });
+  return converse(call, { legs: { caller, agent }, watch, mayRecord: announced.kind === 'told' });
 }

@@ -1,0 +1,116 @@
+import { expect, test } from 'vitest';
+import fc from 'fast-check';
+import { announce, hearRefusal } from '../../../agent/call/announcement.ts';
+import { whenAborted } from '../../../agent/call/first-of.ts';
+import type { EpochMicros } from '../../../config/units.ts';
+import type { Digit, MediaSide, Played, PressedDigit } from '../../../media/plane.ts';
+import type { Prompt } from '../../../media/prompts/prompt.ts';
+
+const prompt: Prompt = {
+  name: 'fr-object',
+  hash: 'ab',
+  durationMs: 100,
+  encoded: { PCMA: new SharedArrayBuffer(800), PCMU: new SharedArrayBuffer(800) },
+};
+const whole: Played = { heardMs: 100, durationMs: 100, complete: true };
+const cut: Played = { heardMs: 40, durationMs: 100, complete: false };
+
+/** A side whose far end presses keys and whose prompt ends when the test says so. */
+function fakeSide() {
+  const listeners = new Set<(digit: PressedDigit) => void>();
+  let finish: (played: Played) => void = () => undefined;
+  const side = {
+    onDigit: (listener: (digit: PressedDigit) => void) => {
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => void listeners.delete(listener) };
+    },
+    play: (_prompt: Prompt, signal: AbortSignal) =>
+      new Promise<Played>((resolve) => {
+        finish = resolve;
+        signal.addEventListener('abort', () => resolve(cut), { once: true });
+      }),
+  } as unknown as MediaSide;
+  const press = (digit: Digit): void => {
+    for (const listener of listeners) listener({ digit, at: 1 as EpochMicros });
+  };
+  return { side, press, finish: (played: Played) => finish(played), listeners };
+}
+
+const never = new AbortController().signal;
+
+test('a prompt played to its end with nobody refusing is told', async () => {
+  const { side, finish } = fakeSide();
+  using watch = hearRefusal(side, ['2']);
+  const announced = announce(side, { prompt, graceMs: 0 }, watch, never);
+  finish(whole);
+  expect(await announced).toEqual({ kind: 'told', played: whole });
+});
+
+test('a prompt cut short is not told, whatever came after', async () => {
+  const { side, finish } = fakeSide();
+  using watch = hearRefusal(side, ['2']);
+  const announced = announce(side, { prompt, graceMs: 0 }, watch, never);
+  finish(cut);
+  expect(await announced).toEqual({ kind: 'not-told', played: cut });
+});
+
+test('a refusal during the prompt ends it at once', async () => {
+  const { side, press } = fakeSide();
+  using watch = hearRefusal(side, ['2']);
+  const announced = announce(side, { prompt, graceMs: 60_000 }, watch, never);
+  press('2');
+  expect((await announced).kind).toBe('refused');
+  expect(watch.refusal).toEqual({ by: 'key', digit: '2', at: 1 });
+});
+
+test('a refusal in the grace after the prompt counts', async () => {
+  const { side, press, finish } = fakeSide();
+  using watch = hearRefusal(side, ['2']);
+  const announced = announce(side, { prompt, graceMs: 60_000 }, watch, never);
+  finish(whole);
+  setImmediate(() => press('2'));
+  expect((await announced).kind).toBe('refused');
+});
+
+test('a caller who hangs up during the prompt was not told', async () => {
+  const { side } = fakeSide();
+  const hangup = new AbortController();
+  using watch = hearRefusal(side, ['2']);
+  const announced = announce(side, { prompt, graceMs: 60_000 }, watch, hangup.signal);
+  hangup.abort();
+  expect(await announced).toEqual({ kind: 'ended' });
+});
+
+test('for any order of keys, prompt end and hang-up: told only if whole, unrefused and still there', async () => {
+  const step = fc.constantFrom('refuse', 'other-key', 'whole', 'cut', 'hangup', 'turn');
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 8 }), async (steps) => {
+      const { side, press, finish, listeners } = fakeSide();
+      const hangup = new AbortController();
+      const watch = hearRefusal(side, ['2']);
+      const ending = announce(side, { prompt, graceMs: 5 }, watch, hangup.signal);
+      for (const each of steps) {
+        if (each === 'refuse') press('2');
+        if (each === 'other-key') press('5');
+        if (each === 'whole') finish(whole);
+        if (each === 'cut') finish(cut);
+        if (each === 'hangup') hangup.abort();
+        if (each === 'turn') await new Promise(setImmediate);
+      }
+      if (!steps.some((each) => ['whole', 'cut', 'hangup', 'refuse'].includes(each))) hangup.abort();
+      const announced = await ending;
+      if (announced.kind === 'told') {
+        expect(announced.played.complete).toBe(true);
+        expect(watch.refused.aborted).toBe(false);
+        expect(hangup.signal.aborted).toBe(false);
+      }
+      watch[Symbol.dispose]();
+      expect(listeners.size).toBe(0);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('whoever waits for an abort that has happened does not wait', async () => {
+  expect(await whenAborted(AbortSignal.abort('gone'))(never)).toBe('gone');
+});

@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest';
+import { openPeers } from '../../../agent/sip/peers.ts';
+import { uriTo } from '../../../agent/sip/edge.ts';
+import { userOf } from '../../../agent/sip/invite.ts';
+
+const peers = openPeers({
+  trunks: [
+    { name: 'carrier', sources: ['192.0.2.10', '198.51.100.0/24'], uri: 'sip:192.0.2.10:5060', routes: ['pbx-a', 'pbx-b'] },
+    { name: 'carrier-six', sources: ['2001:db8::/32'], uri: 'sip:[2001:db8::1]', routes: [] },
+  ],
+  pbxs: [
+    { name: 'pbx-a', sources: ['10.0.0.5'], ports: [5080], uri: 'sip:10.0.0.5:5080', routes: ['carrier'] },
+    { name: 'pbx-b', sources: ['10.0.0.5'], ports: [5090], uri: 'sip:10.0.0.5:5090', routes: ['carrier'] },
+  ],
+});
+
+test.each([
+  ['192.0.2.10', 5060, 'carrier'],
+  ['198.51.100.77', 40_000, 'carrier'],
+  ['2001:db8:1::9', 5060, 'carrier-six'],
+  ['10.0.0.5', 5080, 'pbx-a'],
+  ['10.0.0.5', 5090, 'pbx-b'],
+  ['10.0.0.5', 5070, undefined],
+  ['192.0.2.11', 5060, undefined],
+  ['198.51.101.1', 5060, undefined],
+  ['::1', 5060, undefined],
+])('a packet from %s port %i comes from %s', (address, port, name) => {
+  expect(peers.at({ address, port })?.name).toBe(name);
+});
+
+test('routes keep the order in which they are tried', () => {
+  expect(peers.at({ address: '192.0.2.10', port: 5060 })?.routes.map((peer) => peer.name)).toEqual(['pbx-a', 'pbx-b']);
+});
+
+describe('URIs', () => {
+  test.each([
+    ['sip:192.0.2.1:5060', '+33123', 'sip:+33123@192.0.2.1:5060'],
+    ['sip:pbx.example;transport=tcp', '200', 'sip:200@pbx.example;transport=tcp'],
+    ['sip:gateway@192.0.2.1', '200', 'sip:200@192.0.2.1'],
+    ['sip:192.0.2.1', '', 'sip:192.0.2.1'],
+  ])('%s called as "%s" is %s', (uri, called, expected) => {
+    expect(uriTo({ name: 'p', kind: 'pbx', uri, routes: [] }, called)).toBe(expected);
+  });
+
+  test.each([
+    ['sip:+33123@192.0.2.1', '+33123'],
+    ['sip:200;phone-context=site@192.0.2.1:5060', '200'],
+    ['sip:alice:secret@192.0.2.1', 'alice'],
+    ['tel:+33123;ext=4', '+33123'],
+    ['sip:192.0.2.1', undefined],
+    ['nonsense', undefined],
+  ])('the user of %s is %s', (uri, user) => {
+    expect(userOf(uri)).toBe(user);
+  });
+});
