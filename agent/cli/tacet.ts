@@ -1,0 +1,52 @@
+/** `npm run tacet -- COMMAND`: a file a command, loaded only when it is called. */
+import { messageOf, TacetError } from '../../config/errors.ts';
+
+/** Runs with the words after the command's name; gives the exit status. */
+type Command = (words: string[]) => Promise<number>;
+
+const commands: Record<string, { does: string; load: () => Promise<Command> }> = {
+  start: {
+    does: '[--config FILE]                  run the agent',
+    load: async () => (await import('./start.ts')).start,
+  },
+  demo: {
+    does: '[--calls N] [--json]              a small call centre on loopback',
+    load: async () => (await import('./demo.ts')).demo,
+  },
+  recordings: {
+    does: 'list | export ID --out FILE  [--config FILE]',
+    load: async () => (await import('./recordings-command.ts')).recordings,
+  },
+  verify: {
+    does: '[--config FILE] [--json]         check the ledger against the store; exit 1 when something is wrong',
+    load: async () => (await import('./verify-command.ts')).verify,
+  },
+  check: {
+    does: '[--config FILE]                  read the configuration and say what is wrong with it',
+    load: async () => (await import('./check.ts')).check,
+  },
+};
+
+async function main(words: string[]): Promise<number> {
+  const [name = 'help', ...rest] = words;
+  const command = commands[name];
+  if (command === undefined) {
+    const lines = Object.entries(commands).map(([each, { does }]) => `  tacet ${each.padEnd(11)}${does}`);
+    console.error(['usage:', ...lines].join('\n'));
+    return name === 'help' || name === '--help' ? 0 : 2;
+  }
+  return (await command.load())(rest);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  // An error of ours is one line for a person; anything else is a defect and shows where it happened.
+  console.error(error instanceof TacetError || isUsageError(error) ? messageOf(error) : error);
+  process.exitCode = isUsageError(error) ? 2 : 1;
+}
+
+/** What `parseArgs` throws for words it does not know. */
+function isUsageError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+}
