@@ -1,0 +1,194 @@
+/** One application on the control port: its frames in, our frames out. */
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { Application, Arrival } from '../application.ts';
+import type { Clock } from '../clock.ts';
+import { limits, splitMessage, textOf } from '../message.ts';
+import type { RawMessage, SipRequest, SipResponse } from '../message.ts';
+import type { Address, Listener } from '../transport.ts';
+import { FrameReader, frame, maxFrameBytes } from './frame.ts';
+
+/** What an application may ask for, taken apart. */
+export interface Requests {
+  authenticate(connection: ControlConnection, secret: string): boolean;
+  /** `<transport>/<address>:<port>` of all listeners: as advertised, and as bound. */
+  hostports(): { advertised: string; bound: string };
+  request(
+    connection: ControlConnection,
+    rid: string,
+    names: { dialog: string; proxy: string },
+    raw: RawMessage,
+  ): void;
+  respond(connection: ControlConnection, rid: string, transaction: string, raw: RawMessage): void;
+  cancel(connection: ControlConnection, rid: string, transaction: string, raw: RawMessage): void;
+  lost(connection: ControlConnection): void;
+}
+
+/** Looks like a drachtio-server that knows everything drachtio-srf asks a version for. */
+const version = 'v0.9.10';
+
+export class ControlConnection implements Application {
+  /** Methods in lower case that this application takes new requests of. */
+  readonly routes = new Set<string>();
+  authenticated = false;
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #requests: Requests;
+  readonly #reader = new FrameReader();
+  readonly #queue: Buffer[] = [];
+  #pumping = false;
+  #open = true;
+
+  constructor(socket: Socket, clock: Clock, requests: Requests) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#requests = requests;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk) => this.#take(chunk));
+    // 'close' follows and says all that matters.
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.#lost());
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  newRequest(request: SipRequest, { source, listener }: Arrival, transaction: string): void {
+    const text = textOf(request);
+    const where = `${this.#meta('network', text.length, source.address, source.port)}|${transaction}`;
+    this.#send(`sip|${where}||${listener.host}|${listener.port}|\r\n${text}`);
+  }
+
+  message(message: SipRequest | SipResponse, { source }: Arrival, transaction: string, dialog: string): void {
+    const text = textOf(message);
+    const where = `${this.#meta('network', text.length, source.address, source.port)}|${transaction}`;
+    this.#send(`sip|${where}|${dialog}|\r\n${text}`);
+  }
+
+  madeUp(text: string, _listener: Listener, transaction: string, dialog: string): void {
+    this.#send(`sip|${this.#meta('network', text.length, '', 0)}|${transaction}|${dialog}|\r\n${text}`);
+  }
+
+  ownRequest(text: string, listener: Listener, dialog: string): void {
+    const where = this.#meta('application', text.length, listener.host, listener.port);
+    this.#send(`sip|${where}|unsolicited|${dialog}|\r\n${text}`);
+  }
+
+  requestSent(rid: string, text: string, listener: Listener, transaction: string): void {
+    const where = this.#meta('application', text.length, listener.host, listener.port);
+    this.#send(`response|${rid}|OK|${where}|${transaction}|Msg sent:|\r\n${text}`);
+  }
+
+  responseSent(
+    rid: string,
+    text: string,
+    to: Address,
+    _listener: Listener,
+    transaction: string,
+    dialog: string,
+  ): void {
+    const where = this.#meta('application', text.length, to.address, to.port);
+    this.#send(`response|${rid}|OK|${where}|${transaction}|${dialog}||Msg sent:|\r\n${text}`);
+  }
+
+  refuse(rid: string, why: string): void {
+    this.#send(`response|${rid}|NOK|${why.replace(/[|\r\n]/gu, ' ')}`);
+  }
+
+  #meta(from: 'network' | 'application', bytes: number, address: string, port: number): string {
+    return `${from}|${bytes}|udp|${address}|${port}|${timeOfDay(this.#clock.now())}`;
+  }
+
+  #take(chunk: Buffer): void {
+    try {
+      for (const payload of this.#reader.read(chunk)) this.#obey(payload);
+    } catch {
+      // Not frames: there is no telling where the next one would begin.
+      this.#socket.destroy();
+    }
+  }
+
+  #obey(payload: string): void {
+    const end = payload.indexOf('\r\n');
+    const fields = (end < 0 ? payload : payload.slice(0, end)).split('|');
+    const [rid = '', verb = ''] = fields;
+    if (verb === 'authenticate') return this.#authenticate(rid, fields[2] ?? '');
+    if (!this.authenticated) return this.#send(`response|${rid}|NO|not authenticated`);
+    switch (verb) {
+      case 'route':
+        this.routes.add((fields[2] ?? '').toLowerCase());
+        return this.#send(`response|${rid}|OK`);
+      case 'remove_route':
+        this.routes.delete((fields[2] ?? '').toLowerCase());
+        return this.#send(`response|${rid}|OK`);
+      case 'ping':
+        return this.#send(`response|${rid}|OK|pong`);
+      case 'sip':
+        return this.#sip(rid, fields, end < 0 ? '' : payload.slice(end + 2));
+      case 'proxy':
+        return this.refuse(rid, 'not supported');
+      default:
+        this.#send(`response|${rid}|NO|unknown command`);
+    }
+  }
+
+  #authenticate(rid: string, secret: string): void {
+    if (!this.#requests.authenticate(this, secret)) {
+      this.#send(`response|${rid}|NO|incorrect secret`);
+      setImmediate(() => this.#socket.end());
+      return;
+    }
+    this.authenticated = true;
+    const { advertised, bound } = this.#requests.hostports();
+    this.#send(`response|${rid}|OK|${advertised}|${version}|${bound}`);
+  }
+
+  #sip(rid: string, fields: readonly string[], text: string): void {
+    const [, , transaction = '', dialog = '', proxy = ''] = fields;
+    const raw = splitMessage(text, { ...limits, messageBytes: maxFrameBytes }, 'ignore');
+    if (typeof raw === 'string') return this.refuse(rid, `unreadable message: ${raw}`);
+    if (raw.startLine.startsWith('SIP/')) return this.#requests.respond(this, rid, transaction, raw);
+    if (transaction !== '' && raw.startLine.startsWith('CANCEL ')) {
+      return this.#requests.cancel(this, rid, transaction, raw);
+    }
+    this.#requests.request(this, rid, { dialog, proxy }, raw);
+  }
+
+  /**
+   * One frame a write, one write a turn of the event loop: drachtio-srf emits `destroy` while it reads the BYE, and an
+   * application whose `await` has not resumed yet would miss it.
+   */
+  #send(payload: string): void {
+    if (!this.#open) return;
+    this.#queue.push(frame(`${randomUUID()}|${payload}`));
+    if (this.#pumping) return;
+    this.#pumping = true;
+    setImmediate(() => this.#pump());
+  }
+
+  #pump(): void {
+    const next = this.#queue.shift();
+    if (!next || !this.#open) {
+      this.#pumping = false;
+      return;
+    }
+    this.#socket.write(next);
+    setImmediate(() => this.#pump());
+  }
+
+  #lost(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#queue.length = 0;
+    this.#requests.lost(this);
+  }
+}
+
+/** `HH:MM:SS.uuuuuu`, UTC. */
+function timeOfDay(epochMs: number): string {
+  const ms = Math.floor(epochMs) % 86_400_000;
+  const two = (value: number) => String(value).padStart(2, '0');
+  const seconds = `${two(Math.floor(ms / 3_600_000))}:${two(Math.floor(ms / 60_000) % 60)}:${two(Math.floor(ms / 1_000) % 60)}`;
+  return `${seconds}.${String(ms % 1_000).padStart(3, '0')}000`;
+}

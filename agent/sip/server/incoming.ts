@@ -1,0 +1,504 @@
+/** The user agent server: requests that come in, and the application's responses to them. */
+import { randomUUID } from 'node:crypto';
+import type { Application } from './application.ts';
+import { Dialog, names } from './dialog.ts';
+import { header, headerOf, listOf, serialize } from './message.ts';
+import type { Header, RawMessage, SipRequest } from './message.ts';
+import { newTag } from './stack.ts';
+import type { Stack } from './stack.ts';
+import type { Alarm } from './clock.ts';
+import type { ServerTransaction } from './transaction/transaction.ts';
+import type { Address, Listener } from './transport.ts';
+import { hostPort } from './uri.ts';
+
+/** What the server answers by itself; the application never hears of these. */
+const refusals = {
+  400: 'Bad Request',
+  405: 'Method Not Allowed',
+  481: 'Call/Transaction Does Not Exist',
+  482: 'Loop Detected',
+  483: 'Too Many Hops',
+  487: 'Request Terminated',
+  491: 'Request Pending',
+  500: 'Server Internal Error',
+  501: 'Not Implemented',
+  503: 'Service Unavailable',
+} as const;
+
+const knownMethods = new Set([
+  'INVITE',
+  'OPTIONS',
+  'REGISTER',
+  'MESSAGE',
+  'INFO',
+  'NOTIFY',
+  'SUBSCRIBE',
+  'PUBLISH',
+  'REFER',
+]);
+
+/** Sets the response's own headers apart from what the server decides. */
+const serversOwn = new Set([
+  'via',
+  'from',
+  'to',
+  'call-id',
+  'cseq',
+  'content-length',
+  'record-route',
+  'route',
+  'rseq',
+]);
+
+interface Received {
+  transaction: ServerTransaction;
+  owner: Application;
+  dialog: Dialog | undefined;
+  /** The reliable provisional response that waits for its PRACK. */
+  reliable: { rseq: number; resend: Alarm; giveUp: Alarm } | undefined;
+  /** Rings when the application has said nothing about an INVITE for 64*T1. */
+  silence: Alarm | undefined;
+}
+
+export interface IncomingOptions {
+  /** The application that takes new requests of this method; undefined where none does. */
+  route(method: string): Application | undefined;
+  connected(): boolean;
+  /** Seconds for Retry-After while new calls are refused; undefined takes them. */
+  refusing(): number | undefined;
+  /** Sends a BYE of the server's own in this dialog. */
+  bye(dialog: Dialog, reason: string, tell: boolean): void;
+}
+
+export class Incoming {
+  readonly #stack: Stack;
+  readonly #options: IncomingOptions;
+  /** Requests delivered to an application and not yet over, by transaction id. */
+  readonly #received = new Map<string, Received>();
+  /** INVITEs by Call-ID, CSeq and From tag: a second way to us is a merged request (RFC 3261 section 8.2.2.2). */
+  readonly #merging = new Map<string, ServerTransaction>();
+
+  constructor(stack: Stack, options: IncomingOptions) {
+    this.#stack = stack;
+    this.#options = options;
+  }
+
+  receive(request: SipRequest, source: Address, listener: Listener): void {
+    const received = { request, source, listener };
+    if (request.method === 'ACK') return this.#acknowledged(received);
+    const again = this.#stack.serverFor(request);
+    if (again) {
+      again.machine.handle('request');
+      return;
+    }
+    const transaction = this.#stack.openServer(received, newTag(), {
+      onTimeout: (late) => this.#late(late),
+      onEnded: (over) => this.#over(over),
+    });
+    if (request.method === 'CANCEL') return this.#cancelled(transaction);
+    if (headerOf(request, 'max-forwards') === '0') return this.#refuse(transaction, 483);
+    if (request.method === 'INVITE') {
+      this.#respond(transaction, 100, 'Trying', []);
+      if (listOf(request, 'contact').length === 0) {
+        return this.#refuse(
+          transaction,
+          400,
+          header('Warning', `399 ${listener.host} "INVITE without Contact"`),
+        );
+      }
+    }
+    if (request.to.params.has('tag')) return this.#inDialog(transaction);
+    this.#new(transaction);
+  }
+
+  /** The application's response to a request that was delivered to it. */
+  respond(owner: Application, rid: string, transactionId: string, raw: RawMessage): void {
+    const received = this.#received.get(transactionId);
+    const match = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/u.exec(raw.startLine);
+    if (received?.owner !== owner || !match || received.transaction.final) {
+      return owner.refuse(rid, 'Response not sent due to unknown transaction');
+    }
+    const { transaction } = received;
+    const status = Number(match[1]);
+    const reliable =
+      status > 100 &&
+      status < 200 &&
+      transaction.request.method === 'INVITE' &&
+      names(raw, 'require', '100rel');
+    if (reliable) {
+      const { request } = transaction;
+      if (!names(request, 'supported', '100rel') && !names(request, 'require', '100rel')) {
+        return owner.refuse(rid, 'Remote endpoint does not support 100rel');
+      }
+      if (received.reliable) return owner.refuse(rid, 'A reliable provisional response waits for its PRACK');
+    }
+    this.#takeTag(transaction, raw);
+    if (transaction.request.method === 'INVITE' && status > 100) this.#dialogOf(received, status);
+    const text = this.#respond(
+      transaction,
+      status,
+      match[2] ?? '',
+      this.#headersOf(received, status, raw, reliable),
+      raw.body,
+    );
+    const { dialog } = received;
+    owner.responseSent(
+      rid,
+      text,
+      transaction.responseAddress,
+      transaction.listener,
+      transaction.id,
+      transaction.request.method === 'INVITE' && status > 100
+        ? (dialog?.id ?? dialogId(transaction.request))
+        : '',
+    );
+    received.silence?.cancel();
+    received.silence = undefined;
+    if (transaction.request.method === 'INVITE') this.#afterInviteResponse(received, status, text, reliable);
+    else if (status >= 200 && transaction.request.method === 'BYE' && dialog)
+      this.#stack.dialogs.remove(dialog);
+  }
+
+  /** The application is gone: nobody will answer what it was given. */
+  abandon(owner: Application): void {
+    for (const received of [...this.#received.values()]) {
+      if (received.owner !== owner || received.transaction.final) continue;
+      this.#refuse(received.transaction, 503, header('Retry-After', '5'));
+    }
+  }
+
+  #new(transaction: ServerTransaction): void {
+    const { request } = transaction;
+    const { method } = request;
+    if (method === 'BYE' || method === 'UPDATE' || method === 'PRACK') return this.#refuse(transaction, 481);
+    const refusing = this.#options.refusing();
+    if (method === 'INVITE') {
+      const key = mergeKey(request);
+      const other = this.#merging.get(key);
+      if (other) return this.#refuse(transaction, 482);
+      this.#merging.set(key, transaction);
+      if (refusing !== undefined) {
+        return this.#refuse(transaction, 503, header('Retry-After', String(refusing)));
+      }
+    }
+    const owner = this.#options.route(method.toLowerCase());
+    if (!owner) {
+      if (method === 'INVITE' || !this.#options.connected()) {
+        return this.#refuse(transaction, 503, header('Retry-After', '5'));
+      }
+      return this.#refuse(
+        transaction,
+        knownMethods.has(method) ? 405 : 501,
+        header('Allow', 'INVITE, ACK, CANCEL, BYE'),
+      );
+    }
+    const received = { transaction, owner, dialog: undefined, reliable: undefined, silence: undefined };
+    this.#received.set(transaction.id, received);
+    if (method === 'INVITE') this.#expectAnswer(received);
+    owner.newRequest(request, transaction, transaction.id);
+  }
+
+  #inDialog(transaction: ServerTransaction): void {
+    const { request } = transaction;
+    const dialog = this.#stack.dialogs.forRequest(request);
+    if (!dialog) return this.#refuse(transaction, 481);
+    if (dialog.remoteSeq !== undefined && request.cseq < dialog.remoteSeq)
+      return this.#refuse(transaction, 500);
+    if (request.method === 'INVITE') {
+      // RFC 3261 section 14.2: theirs is still open, or ours is.
+      if (dialog.inviteIn) return this.#refuse(transaction, 500, header('Retry-After', '2'));
+      if (dialog.inviteOut) return this.#refuse(transaction, 491);
+    }
+    if (request.method === 'PRACK' && !this.#acknowledgedProvisionally(dialog, request)) {
+      return this.#refuse(transaction, 481);
+    }
+    dialog.remoteSeq = request.cseq;
+    const received = { transaction, owner: dialog.owner, dialog, reliable: undefined, silence: undefined };
+    this.#received.set(transaction.id, received);
+    if (request.method === 'INVITE') {
+      dialog.inviteIn = { end: () => this.#refuse(transaction, 487) };
+      this.#expectAnswer(received);
+      dialog.refreshTarget(request, transaction.source);
+    } else if (request.method === 'UPDATE') dialog.refreshTarget(request, transaction.source);
+    else if (request.method === 'BYE') {
+      // RFC 3261 section 15.1.2: what is still open in the dialog ends with it.
+      dialog.stopAnswerTimers();
+      dialog.inviteIn?.end();
+      const held = dialog.heldBye;
+      dialog.heldBye = undefined;
+      held?.();
+    }
+    dialog.owner.message(request, transaction, transaction.id, dialog.id);
+  }
+
+  /** An ACK: to a final response of a transaction, or to a 2xx of a dialog. */
+  #acknowledged({
+    request,
+    source,
+    listener,
+  }: {
+    request: SipRequest;
+    source: Address;
+    listener: Listener;
+  }): void {
+    const transaction = this.#stack.serverFor(request, 'INVITE');
+    if (transaction?.machine.handle('ACK') || (transaction?.status ?? 0) >= 300) return;
+    const dialog = this.#stack.dialogs.forRequest(request);
+    const answered = dialog?.answered;
+    if (!dialog || answered?.cseq !== request.cseq) {
+      if (!dialog) this.#stack.counted.dropped['stray ACK'] += 1;
+      return;
+    }
+    dialog.stopAnswerTimers();
+    dialog.owner.message(request, { source, listener }, answered.transaction ?? randomUUID(), dialog.id);
+    const held = dialog.heldBye;
+    dialog.heldBye = undefined;
+    held?.();
+  }
+
+  #cancelled(cancel: ServerTransaction): void {
+    const transaction = this.#stack.serverFor(cancel.request, 'INVITE');
+    if (!transaction) return this.#refuse(cancel, 481);
+    this.#respond(cancel, 200, 'OK', []);
+    if (transaction.final) return;
+    const received = this.#received.get(transaction.id);
+    this.#refuse(transaction, 487);
+    if (!received) return;
+    const { owner, dialog } = received;
+    if (dialog) owner.message(cancel.request, cancel, transaction.id, dialog.id);
+    else owner.newRequest(cancel.request, cancel, transaction.id);
+  }
+
+  #acknowledgedProvisionally(dialog: Dialog, prack: SipRequest): boolean {
+    const rack = /^(\d+)[ \t]+(\d+)[ \t]+INVITE$/u.exec(headerOf(prack, 'rack') ?? '');
+    for (const received of this.#received.values()) {
+      const { reliable, transaction } = received;
+      if (received.dialog !== dialog || !reliable || !rack) continue;
+      if (Number(rack[1]) !== reliable.rseq || Number(rack[2]) !== transaction.request.cseq) continue;
+      this.#settle(received);
+      return true;
+    }
+    return false;
+  }
+
+  #expectAnswer(received: Received): void {
+    received.silence = this.#stack.after(this.#stack.giveUpMs, () => this.#late(received.transaction));
+  }
+
+  #settle(received: Received): void {
+    received.reliable?.resend.cancel();
+    received.reliable?.giveUp.cancel();
+    received.reliable = undefined;
+  }
+
+  /** Makes, confirms or ends the dialog that this response to an INVITE is about. */
+  #dialogOf(received: Received, status: number): void {
+    const { transaction, owner } = received;
+    const { request, listener } = transaction;
+    if (status >= 300) return;
+    if (received.dialog === undefined) {
+      const routeSet = listOf(request, 'record-route');
+      const dialog = new Dialog({
+        id: dialogId(request),
+        callId: request.callId,
+        localTag: transaction.localTag,
+        remoteTag: request.from.params.get('tag') ?? '',
+        local: `${headerOf(request, 'to') ?? ''};tag=${transaction.localTag}`,
+        remote: headerOf(request, 'from') ?? '',
+        localSeq: 0,
+        remoteSeq: request.cseq,
+        remoteTarget: request.from.uri,
+        routeSet,
+        listener,
+        contact: `<sip:${hostPort(listener.host, listener.port)}>`,
+        owner,
+      });
+      dialog.refreshTarget(request, transaction.source);
+      dialog.inviteIn = { end: () => this.#refuse(transaction, 487) };
+      received.dialog = dialog;
+      this.#stack.dialogs.add(dialog);
+    }
+    if (status >= 200) received.dialog.state = 'confirmed';
+  }
+
+  #afterInviteResponse(received: Received, status: number, text: string, reliable: boolean): void {
+    const { dialog, transaction } = received;
+    if (status < 200) {
+      if (reliable && dialog) this.#repeatUntilPrack(received, dialog, text);
+      return;
+    }
+    this.#settle(received);
+    if (!dialog) return;
+    dialog.inviteIn = undefined;
+    if (status < 300) this.#repeatUntilAck(received, dialog, text);
+    else if (!transaction.request.to.params.has('tag')) this.#stack.dialogs.remove(dialog);
+  }
+
+  #repeatUntilAck(received: Received, dialog: Dialog, text: string): void {
+    const stack = this.#stack;
+    const { transaction } = received;
+    const initial = !transaction.request.to.params.has('tag');
+    let intervalMs = stack.timers.t1Ms;
+    const resend = () =>
+      stack.after(intervalMs, () => {
+        stack.counted.retransmissions += 1;
+        transaction.listener.send(text, transaction.responseAddress);
+        intervalMs = Math.min(intervalMs * 2, stack.timers.t2Ms);
+        if (dialog.answered) dialog.answered.resend = resend();
+      });
+    dialog.stopAnswerTimers();
+    dialog.answered = {
+      cseq: transaction.request.cseq,
+      transaction: initial ? transaction.id : undefined,
+      resend: resend(),
+      giveUp: stack.after(stack.giveUpMs, () => {
+        dialog.stopAnswerTimers();
+        const held = dialog.heldBye;
+        dialog.heldBye = undefined;
+        if (held) held();
+        else this.#options.bye(dialog, 'ACK timeout', true);
+      }),
+    };
+  }
+
+  /** RFC 3262 section 3: again at T1, 2*T1, 4*T1 ...; without a PRACK in 64*T1 the INVITE is refused. */
+  #repeatUntilPrack(received: Received, dialog: Dialog, text: string): void {
+    const stack = this.#stack;
+    const { transaction } = received;
+    let intervalMs = stack.timers.t1Ms;
+    const resend = () =>
+      stack.after(intervalMs, () => {
+        stack.counted.retransmissions += 1;
+        transaction.listener.send(text, transaction.responseAddress);
+        intervalMs *= 2;
+        if (received.reliable) received.reliable.resend = resend();
+      });
+    received.reliable = {
+      rseq: dialog.rseq ?? 0,
+      resend: resend(),
+      giveUp: stack.after(stack.giveUpMs, () => this.#refuse(transaction, 500)),
+    };
+  }
+
+  #headersOf(received: Received, status: number, raw: RawMessage, reliable: boolean): Header[] {
+    const { transaction, dialog } = received;
+    const { request, listener } = transaction;
+    const headers: Header[] = [];
+    let contact = false;
+    let contentType = false;
+    for (const given of raw.headers) {
+      if (serversOwn.has(given.key)) continue;
+      contact ||= given.key === 'contact';
+      contentType ||= given.key === 'content-type';
+      headers.push(header(given.name, atHost(given, listener)));
+    }
+    const inDialog = request.to.params.has('tag');
+    const success = status >= 200 && status < 300;
+    const refreshes = request.method === 'INVITE' && (success || inDialog) && status > 100;
+    if (
+      !contact &&
+      (refreshes || (success && (request.method === 'SUBSCRIBE' || request.method === 'UPDATE')))
+    ) {
+      headers.push(header('Contact', dialog?.contact ?? `<sip:${hostPort(listener.host, listener.port)}>`));
+    } else if (contact && dialog && request.method === 'INVITE' && success) {
+      dialog.contact = headerOf({ headers }, 'contact') ?? dialog.contact;
+    }
+    if (reliable && dialog) {
+      dialog.rseq = (dialog.rseq ?? 0) + 1;
+      headers.push(header('RSeq', String(dialog.rseq)));
+    }
+    if (!contentType && raw.body.startsWith('v=0')) headers.push(header('Content-Type', 'application/sdp'));
+    return headers;
+  }
+
+  /** A tag that the application put into To becomes ours, as long as no response carried another. */
+  #takeTag(transaction: ServerTransaction, raw: RawMessage): void {
+    const to = headerOf(raw, 'to');
+    const tag = to === undefined ? undefined : /;[ \t]*tag=([A-Za-z0-9\-.!%*_+`'~]+)/u.exec(to)?.[1];
+    if (tag !== undefined && transaction.status <= 100 && !transaction.request.to.params.has('tag')) {
+      transaction.localTag = tag;
+    }
+  }
+
+  #late(transaction: ServerTransaction): void {
+    if (!transaction.final) this.#refuse(transaction, 500);
+  }
+
+  #over(transaction: ServerTransaction): void {
+    const received = this.#received.get(transaction.id);
+    if (received) this.#settle(received);
+    this.#received.delete(transaction.id);
+    if (transaction.request.method !== 'INVITE') return;
+    const key = mergeKey(transaction.request);
+    if (this.#merging.get(key) === transaction) this.#merging.delete(key);
+  }
+
+  /** A final response of the server's own; what hangs on the request ends. */
+  #refuse(transaction: ServerTransaction, status: keyof typeof refusals, ...headers: Header[]): void {
+    if (transaction.final) return;
+    this.#respond(transaction, status, refusals[status], headers);
+    const received = this.#received.get(transaction.id);
+    if (!received) return;
+    this.#settle(received);
+    received.silence?.cancel();
+    const { dialog } = received;
+    if (!dialog) return;
+    const { method, to } = transaction.request;
+    if (method === 'INVITE') dialog.inviteIn = undefined;
+    if (method === 'BYE' || (method === 'INVITE' && !to.params.has('tag')))
+      this.#stack.dialogs.remove(dialog);
+  }
+
+  #respond(
+    transaction: ServerTransaction,
+    status: number,
+    reason: string,
+    headers: readonly Header[],
+    body = '',
+  ): string {
+    const { request } = transaction;
+    const all: Header[] = [];
+    for (const copied of request.headers) {
+      switch (copied.key) {
+        case 'via':
+        case 'from':
+        case 'call-id':
+        case 'cseq':
+          all.push(copied);
+          break;
+        case 'to':
+          all.push(
+            status === 100 || request.to.params.has('tag')
+              ? copied
+              : header('To', `${copied.value};tag=${transaction.localTag}`),
+          );
+          break;
+        case 'record-route':
+          if (status > 100 && status < 300 && request.method === 'INVITE') all.push(copied);
+          break;
+        case 'timestamp':
+          if (status === 100) all.push(copied);
+          break;
+      }
+    }
+    all.push(...headers);
+    const text = serialize(`SIP/2.0 ${status} ${reason}`, all, body);
+    transaction.respond(status, text);
+    return text;
+  }
+}
+
+function dialogId(request: SipRequest): string {
+  return `${request.callId};from-tag=${request.from.params.get('tag') ?? ''}`;
+}
+
+function mergeKey(request: SipRequest): string {
+  return `${request.callId}|${request.cseq}|${request.from.params.get('tag') ?? ''}`;
+}
+
+/** `@localhost` stands for the address of the transport (the application does not know it). */
+export function atHost({ key, value }: Header, listener: Listener): string {
+  if (!value.includes('@localhost')) return value;
+  if (key !== 'from' && key !== 'to' && key !== 'contact' && key !== 'p-asserted-identity') return value;
+  return value.replaceAll('@localhost', `@${hostPort(listener.host, listener.port)}`);
+}

@@ -1,0 +1,321 @@
+/** A transaction runs one of the four tables with real messages and timers. */
+import { giveUpMs } from '../clock.ts';
+import type { Alarm, BaseTimers, Clock } from '../clock.ts';
+import type { SipRequest, SipResponse } from '../message.ts';
+import type { Address, Listener } from '../transport.ts';
+import { inviteClient } from './invite-client.ts';
+import { inviteServer } from './invite-server.ts';
+import { nonInviteClient } from './non-invite-client.ts';
+import { nonInviteServer } from './non-invite-server.ts';
+import type { Cell } from './machine.ts';
+
+/** Where a transaction's messages go, and what it needs of its surroundings. */
+export interface Surroundings {
+  clock: Clock;
+  timers: BaseTimers;
+  /** Counts alarms that are set, for `statistics()`. */
+  alarms: { set: number };
+  counted: { retransmissions: number };
+}
+
+type AnyTable = Readonly<Record<string, Readonly<Partial<Record<string, Cell<string, string>>>>>>;
+
+abstract class Transaction {
+  state: string;
+  readonly #table: AnyTable;
+  readonly #alarms = new Map<string, Alarm>();
+  readonly #around: Surroundings;
+  /** Interval of the running retransmission timer (A, E or G). */
+  #intervalMs: number;
+
+  constructor(table: AnyTable, initial: string, around: Surroundings) {
+    this.#table = table;
+    this.state = initial;
+    this.#around = around;
+    this.#intervalMs = around.timers.t1Ms;
+  }
+
+  /** Runs the cell of this event; false where the table has none. */
+  protected run(event: string): boolean {
+    const cell = this.#table[this.state]?.[event];
+    if (!cell) return false;
+    this.state = cell.next;
+    if (event.startsWith('timer ')) this.#forget(event.slice('timer '.length));
+    if (cell.next === 'terminated') this.#silence();
+    for (const action of cell.actions) {
+      if (action.startsWith('arm ')) this.#arm(action.slice('arm '.length));
+      else if (action.startsWith('stop ')) this.#stop(action.slice('stop '.length));
+      else this.act(action, event);
+    }
+    if (cell.next === 'terminated') this.ended();
+    return true;
+  }
+
+  /** Ends at once, whatever the state, telling nobody. */
+  drop(): void {
+    if (this.state === 'terminated') return;
+    this.state = 'terminated';
+    this.#silence();
+    this.ended();
+  }
+
+  protected abstract act(action: string, event: string): void;
+  protected abstract ended(): void;
+
+  protected countRetransmission(): void {
+    this.#around.counted.retransmissions += 1;
+  }
+
+  #arm(timer: string): void {
+    const { clock, timers, alarms } = this.#around;
+    const name = timer === 'E at T2' ? 'E' : timer;
+    const delayMs = this.#delayOf(timer, timers);
+    this.#stop(name);
+    alarms.set += 1;
+    this.#alarms.set(
+      name,
+      clock.after(delayMs, () => this.run(`timer ${name}`)),
+    );
+  }
+
+  #delayOf(timer: string, timers: BaseTimers): number {
+    switch (timer) {
+      case 'A': {
+        const delayMs = this.#intervalMs;
+        this.#intervalMs *= 2;
+        return delayMs;
+      }
+      case 'E':
+      case 'G': {
+        const delayMs = Math.min(this.#intervalMs, timers.t2Ms);
+        this.#intervalMs *= 2;
+        return delayMs;
+      }
+      case 'E at T2':
+        return timers.t2Ms;
+      case 'I':
+      case 'K':
+        return timers.t4Ms;
+      default:
+        return giveUpMs(timers);
+    }
+  }
+
+  #stop(timer: string): void {
+    const alarm = this.#alarms.get(timer);
+    if (!alarm) return;
+    alarm.cancel();
+    this.#forget(timer);
+  }
+
+  #forget(timer: string): void {
+    if (this.#alarms.delete(timer)) this.#around.alarms.set -= 1;
+  }
+
+  #silence(): void {
+    for (const timer of [...this.#alarms.keys()]) this.#stop(timer);
+  }
+}
+
+export interface ServerUser {
+  /** The ACK to a final response did not come (timer H), or the application did not answer (timer `answer`). */
+  onTimeout(transaction: ServerTransaction): void;
+  onEnded(transaction: ServerTransaction): void;
+}
+
+/** One request that came in, and the responses to it. */
+export class ServerTransaction {
+  readonly id: string;
+  readonly request: SipRequest;
+  readonly source: Address;
+  readonly listener: Listener;
+  readonly machine: ServerMachine;
+  /** Our tag in To, for every response that carries one. */
+  localTag: string;
+  /** The last status sent; 0 before. */
+  status = 0;
+
+  constructor(
+    identity: { id: string; localTag: string },
+    received: { request: SipRequest; source: Address; listener: Listener },
+    user: ServerUser,
+    around: Surroundings,
+  ) {
+    this.id = identity.id;
+    this.localTag = identity.localTag;
+    this.request = received.request;
+    this.source = received.source;
+    this.listener = received.listener;
+    this.machine = new ServerMachine(this, user, around);
+    this.machine.handle('start');
+  }
+
+  get final(): boolean {
+    return this.status >= 200;
+  }
+
+  /** Sends a response; the text must be complete. False where the transaction no longer takes one. */
+  respond(status: number, text: string): boolean {
+    const invite = this.request.method === 'INVITE';
+    if (this.final) return false;
+    this.status = status;
+    this.machine.lastResponse = text;
+    if (status < 200) return this.machine.handle('respond 1xx');
+    if (!invite) return this.machine.handle('respond 200-699');
+    return this.machine.handle(status < 300 ? 'respond 2xx' : 'respond 300-699');
+  }
+
+  /** Where responses go: RFC 3261 section 18.2.2, RFC 3581 section 4. */
+  get responseAddress(): Address {
+    const { via } = this.request;
+    const port = via.params.has('rport') ? this.source.port : (via.port ?? 5_060);
+    return { address: this.source.address, port };
+  }
+}
+
+class ServerMachine extends Transaction {
+  lastResponse: string | undefined;
+  readonly #owner: ServerTransaction;
+  readonly #user: ServerUser;
+
+  constructor(owner: ServerTransaction, user: ServerUser, around: Surroundings) {
+    const invite = owner.request.method === 'INVITE';
+    super(invite ? inviteServer : nonInviteServer, invite ? 'proceeding' : 'trying', around);
+    this.#owner = owner;
+    this.#user = user;
+  }
+
+  handle(event: string): boolean {
+    return this.run(event);
+  }
+
+  protected act(action: string, event: string): void {
+    const { listener, responseAddress } = this.#owner;
+    if (action === 'send response') {
+      if (this.lastResponse === undefined) return;
+      if (!event.startsWith('respond')) this.countRetransmission();
+      listener.send(this.lastResponse, responseAddress, () => this.run('transport error'));
+    } else if (action === 'report timeout') this.#user.onTimeout(this.#owner);
+  }
+
+  protected ended(): void {
+    this.#user.onEnded(this.#owner);
+  }
+}
+
+/** Why a client transaction got no response: the made-up statuses of RFC 3261 section 8.1.3.1 and 9.1. */
+export type NoResponse = { status: 408 | 487 | 503; reason: string };
+
+export interface ClientUser {
+  onResponse(response: SipResponse, source: Address): void;
+  onNoResponse(why: NoResponse): void;
+  onEnded(): void;
+}
+
+/** One request of ours, and the responses to it. */
+export class ClientTransaction {
+  readonly id: string;
+  readonly method: string;
+  readonly branch: string;
+  readonly text: string;
+  readonly target: Address;
+  readonly listener: Listener;
+  readonly machine: ClientMachine;
+
+  constructor(
+    identity: { id: string; branch: string; method: string },
+    outgoing: {
+      text: string;
+      target: Address;
+      listener: Listener;
+      ackFor: (response: SipResponse) => string;
+    },
+    user: ClientUser,
+    around: Surroundings,
+    ended: (transaction: ClientTransaction) => void,
+  ) {
+    this.id = identity.id;
+    this.branch = identity.branch;
+    this.method = identity.method;
+    this.text = outgoing.text;
+    this.target = outgoing.target;
+    this.listener = outgoing.listener;
+    this.machine = new ClientMachine(this, outgoing.ackFor, user, around, ended);
+  }
+
+  get state(): string {
+    return this.machine.state;
+  }
+
+  receive(response: SipResponse, source: Address): void {
+    this.machine.receive(response, source);
+  }
+
+  drop(): void {
+    this.machine.drop();
+  }
+}
+
+class ClientMachine extends Transaction {
+  readonly #owner: ClientTransaction;
+  readonly #ackFor: (response: SipResponse) => string;
+  readonly #user: ClientUser;
+  readonly #ended: (transaction: ClientTransaction) => void;
+  #response: { response: SipResponse; source: Address } | undefined;
+  #ack: string | undefined;
+
+  constructor(
+    owner: ClientTransaction,
+    ackFor: (response: SipResponse) => string,
+    user: ClientUser,
+    around: Surroundings,
+    ended: (transaction: ClientTransaction) => void,
+  ) {
+    const invite = owner.method === 'INVITE';
+    super(invite ? inviteClient : nonInviteClient, invite ? 'calling' : 'trying', around);
+    this.#owner = owner;
+    this.#ackFor = ackFor;
+    this.#user = user;
+    this.#ended = ended;
+  }
+
+  handle(event: string): boolean {
+    return this.run(event);
+  }
+
+  receive(response: SipResponse, source: Address): void {
+    this.#response = { response, source };
+    const { status } = response;
+    if (status < 200) this.run('1xx');
+    else if (this.#owner.method !== 'INVITE') this.run('200-699');
+    else this.run(status < 300 ? '2xx' : '300-699');
+  }
+
+  protected act(action: string, event: string): void {
+    const { listener, target, text } = this.#owner;
+    switch (action) {
+      case 'send request':
+        if (event !== 'start') this.countRetransmission();
+        listener.send(text, target, () => this.run('transport error'));
+        return;
+      case 'send ACK':
+        if (this.#response) this.#ack ??= this.#ackFor(this.#response.response);
+        if (this.#ack !== undefined) listener.send(this.#ack, target);
+        return;
+      case 'deliver':
+        if (this.#response) this.#user.onResponse(this.#response.response, this.#response.source);
+        return;
+      case 'report timeout':
+        return this.#user.onNoResponse({ status: 408, reason: 'Request Timeout' });
+      case 'report cancelled':
+        return this.#user.onNoResponse({ status: 487, reason: 'Request Terminated' });
+      case 'report unreachable':
+        return this.#user.onNoResponse({ status: 503, reason: 'Service Unavailable' });
+    }
+  }
+
+  protected ended(): void {
+    this.#user.onEnded();
+    this.#ended(this.#owner);
+  }
+}
