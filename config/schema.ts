@@ -37,16 +37,22 @@ const peer = z.strictObject({
 /** `+33123456789`, or a prefix with a trailing `*`. */
 const numberPattern = z
   .string()
-  .regex(/^\+?[0-9*#A-Za-z._-]*\*?$/u, 'a number, or the beginning of one with a trailing "*", e.g. "+331*"');
+  .regex(
+    /^\+?[0-9*#A-Za-z._()/ -]*\*?$/u,
+    'a number, or the beginning of one with a trailing "*", e.g. "+331*"',
+  );
 
 export const consentMode = z.enum(['notice', 'object', 'consent']);
 export type ConsentMode = z.infer<typeof consentMode>;
 
 export const digit = z.enum(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'A', 'B', 'C', 'D']);
 
+export const recordingClass = z.enum(['quality', 'training', 'complaint', 'contract-proof']);
+export type RecordingClass = z.infer<typeof recordingClass>;
+
 export const campaignSchema = z.strictObject({
   name,
-  direction: z.enum(['inbound', 'outbound']),
+  direction: z.enum(['inbound', 'outbound']).describe('inbound: from a trunk; outbound: from a PBX'),
   match: z
     .strictObject({
       called: z.array(numberPattern).min(1).optional().describe('called numbers or prefixes'),
@@ -59,18 +65,22 @@ export const campaignSchema = z.strictObject({
     })
     .refine((match) => Object.values(match).some((part) => part !== undefined), {
       error: 'at least one of called, caller, header, trunk; all that are given must match',
-    }),
+    })
+    .describe('which calls belong to it: all that is given must match; the most specific campaign wins'),
   rate: z
     .number()
     .min(0)
     .max(1)
     .default(0.3)
     .describe('ceiling of the recorded share of eligible conversations'),
-  purpose: z.enum(['reception-evaluation', 'weakpoint-analysis', 'complaint', 'training']),
-  class: z.enum(['quality', 'training', 'complaint', 'contract-proof']).default('quality'),
+  purpose: z
+    .enum(['reception-evaluation', 'weakpoint-analysis', 'complaint', 'training'])
+    .describe('what the recordings are for; exactly one (GDPR Art. 5(1)(b))'),
+  class: recordingClass.default('quality').describe('which retention rules of the law packs apply'),
   legalBasis: z
     .enum(['legitimate-interest', 'consent', 'contract', 'legal-obligation'])
-    .default('legitimate-interest'),
+    .default('legitimate-interest')
+    .describe('GDPR Art. 6(1)'),
   controller: z.string().min(1).describe('the company that the calls are recorded for (GDPR Art. 4(7))'),
   market: z
     .string()
@@ -97,13 +107,17 @@ export const campaignSchema = z.strictObject({
         .describe('time to refuse after the prompt has ended'),
     })
     .prefault({}),
-  refusalKeys: z.array(digit).min(1).default(['2']),
+  refusalKeys: z
+    .array(digit)
+    .min(1)
+    .default(['2'])
+    .describe('keys by which the outside party refuses, until the call ends'),
 });
 
 export type Campaign = z.infer<typeof campaignSchema>;
 
 export const campaignsFileSchema = z
-  .strictObject({ campaigns: z.array(campaignSchema) })
+  .strictObject({ campaigns: z.array(campaignSchema).describe('what is recorded, and under which rules') })
   .superRefine(({ campaigns }, context) => {
     const seen = new Set<string>();
     for (const [index, campaign] of campaigns.entries()) {
@@ -139,19 +153,21 @@ export const configSchema = z
           .default('FR')
           .describe('tone plan of what the caller hears'),
         answerTimeoutSeconds: z.int().min(1).max(600).default(90).describe('how long a peer may ring'),
-        maxCallMinutes: z.int().min(1).max(1_440).default(240),
+        maxCallMinutes: z.int().min(1).max(1_440).default(240).describe('a longer call is ended'),
       })
       .prefault({}),
-    trunks: z.array(peer).min(1),
-    pbxs: z.array(peer).min(1),
+    trunks: z.array(peer).min(1).describe('carriers or their SBCs: the outside'),
+    pbxs: z.array(peer).min(1).describe('PBXs or ACDs: where the staff is'),
     media: z
       .strictObject({
         address: z.string().default('127.0.0.1').describe('local address of RTP sockets, and what SDP says'),
         advertise: z.string().optional().describe('address in SDP where it differs (static NAT)'),
         ports: z
           .strictObject({ min: z.int().min(1024).max(65534), max: z.int().min(1025).max(65535) })
-          .default({ min: 20_000, max: 29_999 }),
-        workers: z.int().min(1).max(64).default(1),
+          .refine(({ min, max }) => min < max, { error: 'min below max' })
+          .default({ min: 20_000, max: 29_999 })
+          .describe('UDP ports of RTP sockets, two for each recorded call'),
+        workers: z.int().min(1).max(64).default(1).describe('threads that carry media'),
       })
       .prefault({}),
     redis: z
@@ -197,7 +213,10 @@ export const configSchema = z
       .max(86_400)
       .default(300)
       .describe('how long running calls may go on after SIGTERM'),
-    logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    logLevel: z
+      .enum(['debug', 'info', 'warn', 'error', 'silent'])
+      .default('info')
+      .describe('lines below this level are not written'),
   })
   .superRefine((config, context) => {
     const names = new Set<string>();

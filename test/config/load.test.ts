@@ -1,0 +1,142 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ConfigInvalid, loadConfig } from '../../config/load.ts';
+
+const minimal = `
+campaigns: campaigns.yaml
+trunks: [{ name: carrier, sources: [192.0.2.1], uri: 'sip:192.0.2.1', routes: [pbx] }]
+pbxs: [{ name: pbx, sources: [192.0.2.2], uri: 'sip:192.0.2.2', routes: [carrier] }]
+`;
+const campaign = `
+  - name: support
+    direction: inbound
+    match: { called: ['+33123456789'] }
+    purpose: training
+    controller: Exemple
+`;
+
+describe('loading a configuration', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'tacet-load-'));
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  async function problems(config: string, campaigns = `campaigns:${campaign}`): Promise<string[]> {
+    await writeFile(join(directory, 'tacet.yaml'), config);
+    await writeFile(join(directory, 'campaigns.yaml'), campaigns);
+    try {
+      await loadConfig(join(directory, 'tacet.yaml'));
+      return [];
+    } catch (error) {
+      expect(error).toBeInstanceOf(ConfigInvalid);
+      return [...(error as ConfigInvalid).problems];
+    }
+  }
+
+  test('fills in the defaults and finds the campaigns beside it', async () => {
+    await writeFile(join(directory, 'tacet.yaml'), `${minimal}\nmedia:\n  # all defaults\n`);
+    await writeFile(join(directory, 'campaigns.yaml'), `campaigns:${campaign}`);
+    const { config, campaigns } = await loadConfig(join(directory, 'tacet.yaml'));
+    expect(config.http).toEqual({ address: '127.0.0.1', port: 9464 });
+    expect(config.media.ports).toEqual({ min: 20_000, max: 29_999 });
+    expect(campaigns[0]).toMatchObject({
+      name: 'support',
+      rate: 0.3,
+      announcement: { prompt: 'fr-object', graceMs: 1_000 },
+    });
+  });
+
+  test.each([
+    ['rate: 1.3', 'campaigns[0].rate: 1.3 is not allowed; a number from 0 to 1'],
+    ['rate: much', 'campaigns[0].rate: "much" is not allowed; a number from 0 to 1'],
+    ['retentionDays: 0.5', 'campaigns[0].retentionDays: 0.5 is not allowed; a whole number from 1 to 1827'],
+    ['market: France', 'campaigns[0].market: "France" is not allowed; an ISO 3166 country code, e.g. "FR"'],
+    [
+      'class: fun',
+      'campaigns[0].class: "fun" is not allowed; one of "quality", "training", "complaint", "contract-proof"',
+    ],
+    ['raet: 0.2', 'campaigns[0].raet: there is no such key; did you mean "rate"?'],
+    [
+      "refusalKeys: ['x']",
+      'campaigns[0].refusalKeys[0]: "x" is not allowed; one of "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#", "A", "B", "C", "D"',
+    ],
+  ])('%s is named with what is allowed', async (line, problem) => {
+    expect(await problems(minimal, `campaigns:${campaign}    ${line}\n`)).toEqual([problem]);
+  });
+
+  test('each of several mistakes has its line', async () => {
+    const wrong = minimal
+      .replace('192.0.2.1]', 'nowhere]')
+      .replace('routes: [pbx]', 'routes: [pbx], prots: [1]');
+    expect(await problems(`${wrong}\nsip: { answerTimeoutSeconds: 0 }\nunheard-of: 1`)).toEqual([
+      expect.stringContaining('sip.answerTimeoutSeconds: 0 is not allowed; a whole number from 1 to 600'),
+      'trunks[0].sources[0]: "nowhere" is not allowed; an IP address or a CIDR block',
+      'trunks[0].prots: there is no such key; did you mean "ports"?',
+      expect.stringMatching(/^unheard-of: there is no such key; known here: site, dataDir/u),
+    ]);
+  });
+
+  test('what is missing is said to be missing', async () => {
+    expect(await problems(minimal, `campaigns:${campaign.replace('    controller: Exemple\n', '')}`)).toEqual(
+      ['campaigns[0].controller: is missing; text that is not empty'],
+    );
+    expect(await problems(minimal.replace(/^trunks.*$/mu, ''))).toEqual([
+      expect.stringMatching(/^trunks: is missing; a list/u),
+    ]);
+  });
+
+  test('a route to a peer that is not there, and two peers of one name', async () => {
+    expect(await problems(minimal.replace('routes: [pbx]', 'routes: [pbx-x]'))).toEqual([
+      'trunks[0].routes[0]: "pbx-x" is not allowed; no such peer among pbxs; known: pbx',
+    ]);
+    expect(await problems(minimal.replace('name: pbx,', 'name: carrier,'))).toContain(
+      'pbxs[0].name: "carrier" is not allowed; the name "carrier" is taken by another peer',
+    );
+  });
+
+  test('a campaign that matches on a peer that is not there', async () => {
+    const match = 'match: { trunk: carier }';
+    expect(await problems(minimal, `campaigns:${campaign.replace(/match:.*/u, match)}`)).toEqual([
+      expect.stringMatching(
+        /^campaigns\[0\]\.match\.trunk: "carier" is not allowed; a peer of .*: carrier, pbx$/u,
+      ),
+    ]);
+  });
+
+  test('a wrong secret is not repeated', async () => {
+    const [problem] = await problems(`${minimal}\nstore: { url: 'wss://a', token: hunter2 }`);
+    expect(problem).toBe(
+      'store.token: what stands there (not shown) is not allowed; text of at least 16 characters',
+    );
+  });
+
+  test('broken YAML is named with its line', async () => {
+    expect(await problems(`${minimal}\nsite: [a`)).toEqual([expect.stringMatching(/^line 6, column \d+: /u)]);
+    expect(await problems(`${minimal}\nsite: a\nsite: b`)).toEqual([
+      expect.stringMatching(/^line 7, column 1: Map keys must be unique/u),
+    ]);
+  });
+
+  test('a file that is not there is one line', async () => {
+    const missing = join(directory, 'tacet.yaml');
+    await expect(loadConfig(missing)).rejects.toThrow(`${missing}: there is no such file`);
+    await writeFile(missing, minimal);
+    await expect(loadConfig(missing)).rejects.toThrow(
+      `${join(directory, 'campaigns.yaml')}: there is no such file`,
+    );
+  });
+
+  test('an empty file says what it must have', async () => {
+    expect(await problems('')).toHaveLength(3);
+  });
+
+  test.each(['single-site', 'redis'])('the example %s.yaml loads', async (example) => {
+    const { campaigns } = await loadConfig(
+      new URL(`../../config/examples/${example}.yaml`, import.meta.url).pathname,
+    );
+    expect(campaigns.map((each) => each.name)).toEqual(['support-fr', 'survey-fr']);
+  });
+});
