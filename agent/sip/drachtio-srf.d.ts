@@ -5,6 +5,7 @@
  */
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 
 export type SipMethod =
   | 'ACK'
@@ -237,7 +238,7 @@ export interface ConnectOptions {
   host: string;
   port: number;
   secret: string;
-  tls?: import('node:tls').ConnectionOptions;
+  tls?: ConnectionOptions;
   enablePing?: boolean;
   /** Milliseconds, 5,000 to 300,000. */
   pingInterval?: number;

@@ -85,7 +85,10 @@ export class Incoming {
 
   receive(request: SipRequest, source: Address, listener: Listener): void {
     const received = { request, source, listener };
-    if (request.method === 'ACK') return this.#acknowledged(received);
+    if (request.method === 'ACK') {
+      this.#acknowledged(received);
+      return;
+    }
     const again = this.#stack.serverFor(request);
     if (again) {
       again.machine.handle('request');
@@ -95,19 +98,25 @@ export class Incoming {
       onTimeout: (late) => this.#late(late),
       onEnded: (over) => this.#over(over),
     });
-    if (request.method === 'CANCEL') return this.#cancelled(transaction);
-    if (headerOf(request, 'max-forwards') === '0') return this.#refuse(transaction, 483);
+    if (request.method === 'CANCEL') {
+      this.#cancelled(transaction);
+      return;
+    }
+    if (headerOf(request, 'max-forwards') === '0') {
+      this.#refuse(transaction, 483);
+      return;
+    }
     if (request.method === 'INVITE') {
       this.#respond(transaction, 100, 'Trying', []);
       if (listOf(request, 'contact').length === 0) {
-        return this.#refuse(
-          transaction,
-          400,
-          header('Warning', `399 ${listener.host} "INVITE without Contact"`),
-        );
+        this.#refuse(transaction, 400, header('Warning', `399 ${listener.host} "INVITE without Contact"`));
+        return;
       }
     }
-    if (request.to.params.has('tag')) return this.#inDialog(transaction);
+    if (request.to.params.has('tag')) {
+      this.#inDialog(transaction);
+      return;
+    }
     this.#new(transaction);
   }
 
@@ -116,7 +125,8 @@ export class Incoming {
     const received = this.#received.get(transactionId);
     const match = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/u.exec(raw.startLine);
     if (received?.owner !== owner || !match || received.transaction.final) {
-      return owner.refuse(rid, 'Response not sent due to unknown transaction');
+      owner.refuse(rid, 'Response not sent due to unknown transaction');
+      return;
     }
     const { transaction } = received;
     const status = Number(match[1]);
@@ -128,9 +138,13 @@ export class Incoming {
     if (reliable) {
       const { request } = transaction;
       if (!names(request, 'supported', '100rel') && !names(request, 'require', '100rel')) {
-        return owner.refuse(rid, 'Remote endpoint does not support 100rel');
+        owner.refuse(rid, 'Remote endpoint does not support 100rel');
+        return;
       }
-      if (received.reliable) return owner.refuse(rid, 'A reliable provisional response waits for its PRACK');
+      if (received.reliable) {
+        owner.refuse(rid, 'A reliable provisional response waits for its PRACK');
+        return;
+      }
     }
     this.#takeTag(transaction, raw);
     if (transaction.request.method === 'INVITE' && status > 100) this.#dialogOf(received, status);
@@ -170,27 +184,36 @@ export class Incoming {
   #new(transaction: ServerTransaction): void {
     const { request } = transaction;
     const { method } = request;
-    if (method === 'BYE' || method === 'UPDATE' || method === 'PRACK') return this.#refuse(transaction, 481);
+    if (method === 'BYE' || method === 'UPDATE' || method === 'PRACK') {
+      this.#refuse(transaction, 481);
+      return;
+    }
     const refusing = this.#options.refusing();
     if (method === 'INVITE') {
       const key = mergeKey(request);
       const other = this.#merging.get(key);
-      if (other) return this.#refuse(transaction, 482);
+      if (other) {
+        this.#refuse(transaction, 482);
+        return;
+      }
       this.#merging.set(key, transaction);
       if (refusing !== undefined) {
-        return this.#refuse(transaction, 503, header('Retry-After', String(refusing)));
+        this.#refuse(transaction, 503, header('Retry-After', String(refusing)));
+        return;
       }
     }
     const owner = this.#options.route(method.toLowerCase());
     if (!owner) {
       if (method === 'INVITE' || !this.#options.connected()) {
-        return this.#refuse(transaction, 503, header('Retry-After', '5'));
+        this.#refuse(transaction, 503, header('Retry-After', '5'));
+        return;
       }
-      return this.#refuse(
+      this.#refuse(
         transaction,
         knownMethods.has(method) ? 405 : 501,
         header('Allow', 'INVITE, ACK, CANCEL, BYE'),
       );
+      return;
     }
     const received = { transaction, owner, dialog: undefined, reliable: undefined, silence: undefined };
     this.#received.set(transaction.id, received);
@@ -201,16 +224,28 @@ export class Incoming {
   #inDialog(transaction: ServerTransaction): void {
     const { request } = transaction;
     const dialog = this.#stack.dialogs.forRequest(request);
-    if (!dialog) return this.#refuse(transaction, 481);
-    if (dialog.remoteSeq !== undefined && request.cseq < dialog.remoteSeq)
-      return this.#refuse(transaction, 500);
+    if (!dialog) {
+      this.#refuse(transaction, 481);
+      return;
+    }
+    if (dialog.remoteSeq !== undefined && request.cseq < dialog.remoteSeq) {
+      this.#refuse(transaction, 500);
+      return;
+    }
     if (request.method === 'INVITE') {
       // RFC 3261 section 14.2: theirs is still open, or ours is.
-      if (dialog.inviteIn) return this.#refuse(transaction, 500, header('Retry-After', '2'));
-      if (dialog.inviteOut) return this.#refuse(transaction, 491);
+      if (dialog.inviteIn) {
+        this.#refuse(transaction, 500, header('Retry-After', '2'));
+        return;
+      }
+      if (dialog.inviteOut) {
+        this.#refuse(transaction, 491);
+        return;
+      }
     }
     if (request.method === 'PRACK' && !this.#acknowledgedProvisionally(dialog, request)) {
-      return this.#refuse(transaction, 481);
+      this.#refuse(transaction, 481);
+      return;
     }
     dialog.remoteSeq = request.cseq;
     const received = { transaction, owner: dialog.owner, dialog, reliable: undefined, silence: undefined };
@@ -258,7 +293,10 @@ export class Incoming {
 
   #cancelled(cancel: ServerTransaction): void {
     const transaction = this.#stack.serverFor(cancel.request, 'INVITE');
-    if (!transaction) return this.#refuse(cancel, 481);
+    if (!transaction) {
+      this.#refuse(cancel, 481);
+      return;
+    }
     this.#respond(cancel, 200, 'OK', []);
     if (transaction.final) return;
     const received = this.#received.get(transaction.id);

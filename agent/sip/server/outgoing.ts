@@ -72,12 +72,22 @@ export class Outgoing {
     const match = /^([A-Za-z]+) (\S+) SIP\/2\.0$/u.exec(raw.startLine);
     const method = match?.[1]?.toUpperCase();
     const uri = match?.[2];
-    if (method === undefined || uri === undefined) return owner.refuse(rid, 'invalid request line');
-    if (raw.body !== '' && !raw.body.startsWith('v=0') && headerOf(raw, 'content-type') === undefined) {
-      return owner.refuse(rid, 'missing content-type');
+    if (method === undefined || uri === undefined) {
+      owner.refuse(rid, 'invalid request line');
+      return;
     }
-    if (names.dialog === '') return this.#outside(owner, rid, method, uri, names.proxy, raw);
-    if (method === 'ACK') return this.#acknowledge(owner, rid, names.dialog, raw);
+    if (raw.body !== '' && !raw.body.startsWith('v=0') && headerOf(raw, 'content-type') === undefined) {
+      owner.refuse(rid, 'missing content-type');
+      return;
+    }
+    if (names.dialog === '') {
+      this.#outside(owner, rid, method, uri, names.proxy, raw);
+      return;
+    }
+    if (method === 'ACK') {
+      this.#acknowledge(owner, rid, names.dialog, raw);
+      return;
+    }
     this.#inside(owner, rid, method, uri, names.dialog, raw);
   }
 
@@ -85,7 +95,8 @@ export class Outgoing {
   cancel(owner: Application, rid: string, transactionId: string, raw: RawMessage): void {
     const inviting = this.#inviting.get(transactionId);
     if (inviting?.owner !== owner || (inviting.final && inviting.ack !== undefined)) {
-      return owner.refuse(rid, `unable to cancel unknown transaction id: ${transactionId}`);
+      owner.refuse(rid, `unable to cancel unknown transaction id: ${transactionId}`);
+      return;
     }
     const text = this.#composeCancel(inviting, reasonsOf(raw));
     owner.requestSent(rid, text, inviting.transaction.listener, randomUUID());
@@ -134,15 +145,25 @@ export class Outgoing {
     raw: RawMessage,
   ): void {
     if (method === 'ACK' || method === 'CANCEL' || method === 'PRACK') {
-      return owner.refuse(rid, `${method} needs a dialog or a transaction`);
+      owner.refuse(rid, `${method} needs a dialog or a transaction`);
+      return;
     }
     const literal = literalAddress(proxy === '' ? uri : proxy);
-    if (literal && 'refused' in literal) return owner.refuse(rid, literal.refused);
+    if (literal && 'refused' in literal) {
+      owner.refuse(rid, literal.refused);
+      return;
+    }
     this.#locate(literal, proxy === '' ? uri : proxy, (target) => {
       // A name without address: the echo and a made-up 503, as for any peer that cannot be reached.
       const listener = target ? this.#stack.listenerTo(target) : this.#stack.listeners[0];
-      if (!listener) return owner.refuse(rid, 'requested protocol/transport not available');
-      if (target && this.#stack.isOwn(target)) return owner.refuse(rid, 'can not send request to myself');
+      if (!listener) {
+        owner.refuse(rid, 'requested protocol/transport not available');
+        return;
+      }
+      if (target && this.#stack.isOwn(target)) {
+        owner.refuse(rid, 'can not send request to myself');
+        return;
+      }
       this.#sendOutside(owner, rid, method, uri, target, listener, raw);
     });
   }
@@ -183,16 +204,8 @@ export class Outgoing {
     const text = serialize(`${method} ${uri} SIP/2.0`, all, raw.body);
     if (method === 'INVITE') {
       const facts = { requestUri: uri, head, cseq, local, callId, localTag, contact, within: undefined };
-      return this.#invite(
-        owner,
-        rid,
-        branch,
-        text,
-        target,
-        listener,
-        `${callId};from-tag=${localTag}`,
-        facts,
-      );
+      this.#invite(owner, rid, branch, text, target, listener, `${callId};from-tag=${localTag}`, facts);
+      return;
     }
     this.#sendNonInvite(owner, rid, method, branch, text, target, listener, '', () => undefined);
   }
@@ -200,7 +213,10 @@ export class Outgoing {
   #inside(owner: Application, rid: string, method: string, uri: string, id: string, raw: RawMessage): void {
     const rseq = Number(/^\d+/u.exec(headerOf(raw, 'rack') ?? '')?.[0] ?? -1);
     const dialog = this.#stack.dialogs.named(id, (fork) => method !== 'PRACK' || fork.rseq === rseq);
-    if (dialog?.owner !== owner) return owner.refuse(rid, dialogUnknown);
+    if (dialog?.owner !== owner) {
+      owner.refuse(rid, dialogUnknown);
+      return;
+    }
     const placeholder = uri === 'sip:placeholder' || method === 'PRACK';
     const branch = newBranch();
     const headers = applicationsOwn(raw, dialog.listener, []);
@@ -221,7 +237,10 @@ export class Outgoing {
     const cseq = dialog.localSeq;
     const direct = placeholder ? dialog.natAddress : undefined;
     if (method === 'INVITE') {
-      if (dialog.inviteOut || dialog.inviteIn) return this.#glare(owner, rid, dialog, text);
+      if (dialog.inviteOut || dialog.inviteIn) {
+        this.#glare(owner, rid, dialog, text);
+        return;
+      }
       const head = [
         header(
           'Via',
@@ -243,9 +262,10 @@ export class Outgoing {
         contact: dialog.contact,
         within: dialog,
       };
-      return this.#locate(direct, nextHop, (target) =>
+      this.#locate(direct, nextHop, (target) =>
         this.#invite(owner, rid, branch, text, target, dialog.listener, dialog.id, facts),
       );
+      return;
     }
     this.#locate(direct, nextHop, (target) => {
       const bye = method === 'BYE';
@@ -283,10 +303,11 @@ export class Outgoing {
     owner.requestSent(rid, text, listener, id);
     if (!target) {
       onFinal(undefined);
-      return this.#madeUp(owner, text, listener, id, dialogId, {
+      this.#madeUp(owner, text, listener, id, dialogId, {
         status: 503,
         reason: 'Service Unavailable',
       });
+      return;
     }
     const transaction = this.#open(method, branch, text, target, listener, {
       onResponse: (response, source) => {
@@ -326,10 +347,11 @@ export class Outgoing {
     const id = randomUUID();
     owner.requestSent(rid, text, listener, id);
     if (!target) {
-      return this.#madeUp(owner, text, listener, id, dialogId, {
+      this.#madeUp(owner, text, listener, id, dialogId, {
         status: 503,
         reason: 'Service Unavailable',
       });
+      return;
     }
     const transaction = this.#stack.openClient(
       { id, branch, method: 'INVITE' },
@@ -377,15 +399,23 @@ export class Outgoing {
       held?.();
       if (status === 100 || inviting.final) return;
       if (!inviting.within) this.#early(inviting, response, source);
-      return owner.message(response, { source, listener: transaction.listener }, transaction.id, dialogId);
+      owner.message(response, { source, listener: transaction.listener }, transaction.id, dialogId);
+      return;
     }
     if (status >= 300) {
       this.#finished(inviting);
-      return owner.message(response, { source, listener: transaction.listener }, transaction.id, dialogId);
+      owner.message(response, { source, listener: transaction.listener }, transaction.id, dialogId);
+      return;
     }
     const tag = response.to.params.get('tag') ?? '';
-    if (inviting.winner === undefined) return this.#accepted(inviting, response, source, tag);
-    if (inviting.winner !== tag) return this.#endFork(inviting, response, source);
+    if (inviting.winner === undefined) {
+      this.#accepted(inviting, response, source, tag);
+      return;
+    }
+    if (inviting.winner !== tag) {
+      this.#endFork(inviting, response, source);
+      return;
+    }
     // Their 2xx again: our ACK got lost, or the application has not given it yet.
     if (inviting.ack) {
       this.#stack.counted.retransmissions += 1;
@@ -472,7 +502,10 @@ export class Outgoing {
 
   #acknowledge(owner: Application, rid: string, id: string, raw: RawMessage): void {
     const dialog = this.#stack.dialogs.named(id);
-    if (dialog?.owner !== owner || !dialog.toAcknowledge) return owner.refuse(rid, acknowledgedByServer);
+    if (dialog?.owner !== owner || !dialog.toAcknowledge) {
+      owner.refuse(rid, acknowledgedByServer);
+      return;
+    }
     const headers = applicationsOwn(raw, dialog.listener, []);
     addContentType(headers, raw);
     const text = dialog.toAcknowledge.acknowledge(headers, raw.body);
@@ -579,8 +612,14 @@ export class Outgoing {
   /** Calls back at once where the address is known or a literal, later for a name. */
   #locate(known: Address | undefined, uri: string, then: (target: Address | undefined) => void): void {
     const address = known ?? literalAddress(uri);
-    if (address && 'address' in address) return then(address);
-    if (address) return then(undefined);
+    if (address && 'address' in address) {
+      then(address);
+      return;
+    }
+    if (address) {
+      then(undefined);
+      return;
+    }
     void resolveName(uri).then(then);
   }
 }

@@ -81,8 +81,14 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
 
   const receive = (bytes: Buffer, { address, port }: Address, listener: Listener) => {
     const source = { address, port };
-    if (!options.accept(source)) return drop('unknown source', source);
-    if (isKeepAlive(bytes)) return drop('keep-alive', source);
+    if (!options.accept(source)) {
+      drop('unknown source', source);
+      return;
+    }
+    if (isKeepAlive(bytes)) {
+      drop('keep-alive', source);
+      return;
+    }
     stack.counted.received += 1;
     const parsed = parseMessage(bytes);
     if (!parsed.ok) {
@@ -96,7 +102,8 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     const { message } = parsed;
     if (message.kind === 'request') {
       stampVia(message, source);
-      return incoming.receive(message, source, listener);
+      incoming.receive(message, source, listener);
+      return;
     }
     const transaction = stack.clientFor(message);
     if (transaction) transaction.receive(message, source);

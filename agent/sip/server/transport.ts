@@ -77,7 +77,10 @@ export async function listenUdp(options: ListenOptions, receive: Receive): Promi
     },
     close: () =>
       new Promise((resolve) => {
-        if (!open) return resolve();
+        if (!open) {
+          resolve();
+          return;
+        }
         open = false;
         socket.close(() => resolve());
       }),

@@ -113,21 +113,39 @@ export class ControlConnection implements Application {
     const end = payload.indexOf('\r\n');
     const fields = (end < 0 ? payload : payload.slice(0, end)).split('|');
     const [rid = '', verb = ''] = fields;
-    if (verb === 'authenticate') return this.#authenticate(rid, fields[2] ?? '');
-    if (!this.authenticated) return this.#send(`response|${rid}|NO|not authenticated`);
+    if (verb === 'authenticate') {
+      this.#authenticate(rid, fields[2] ?? '');
+      return;
+    }
+    if (!this.authenticated) {
+      this.#send(`response|${rid}|NO|not authenticated`);
+      return;
+    }
     switch (verb) {
       case 'route':
         this.routes.add((fields[2] ?? '').toLowerCase());
-        return this.#send(`response|${rid}|OK`);
+        {
+          this.#send(`response|${rid}|OK`);
+          return;
+        }
       case 'remove_route':
         this.routes.delete((fields[2] ?? '').toLowerCase());
-        return this.#send(`response|${rid}|OK`);
-      case 'ping':
-        return this.#send(`response|${rid}|OK|pong`);
-      case 'sip':
-        return this.#sip(rid, fields, end < 0 ? '' : payload.slice(end + 2));
-      case 'proxy':
-        return this.refuse(rid, 'not supported');
+        {
+          this.#send(`response|${rid}|OK`);
+          return;
+        }
+      case 'ping': {
+        this.#send(`response|${rid}|OK|pong`);
+        return;
+      }
+      case 'sip': {
+        this.#sip(rid, fields, end < 0 ? '' : payload.slice(end + 2));
+        return;
+      }
+      case 'proxy': {
+        this.refuse(rid, 'not supported');
+        return;
+      }
       default:
         this.#send(`response|${rid}|NO|unknown command`);
     }
@@ -147,10 +165,17 @@ export class ControlConnection implements Application {
   #sip(rid: string, fields: readonly string[], text: string): void {
     const [, , transaction = '', dialog = '', proxy = ''] = fields;
     const raw = splitMessage(text, { ...limits, messageBytes: maxFrameBytes }, 'ignore');
-    if (typeof raw === 'string') return this.refuse(rid, `unreadable message: ${raw}`);
-    if (raw.startLine.startsWith('SIP/')) return this.#requests.respond(this, rid, transaction, raw);
+    if (typeof raw === 'string') {
+      this.refuse(rid, `unreadable message: ${raw}`);
+      return;
+    }
+    if (raw.startLine.startsWith('SIP/')) {
+      this.#requests.respond(this, rid, transaction, raw);
+      return;
+    }
     if (transaction !== '' && raw.startLine.startsWith('CANCEL ')) {
-      return this.#requests.cancel(this, rid, transaction, raw);
+      this.#requests.cancel(this, rid, transaction, raw);
+      return;
     }
     this.#requests.request(this, rid, { dialog, proxy }, raw);
   }

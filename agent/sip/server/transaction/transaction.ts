@@ -305,12 +305,18 @@ class ClientMachine extends Transaction {
       case 'deliver':
         if (this.#response) this.#user.onResponse(this.#response.response, this.#response.source);
         return;
-      case 'report timeout':
-        return this.#user.onNoResponse({ status: 408, reason: 'Request Timeout' });
-      case 'report cancelled':
-        return this.#user.onNoResponse({ status: 487, reason: 'Request Terminated' });
-      case 'report unreachable':
-        return this.#user.onNoResponse({ status: 503, reason: 'Service Unavailable' });
+      case 'report timeout': {
+        this.#user.onNoResponse({ status: 408, reason: 'Request Timeout' });
+        return;
+      }
+      case 'report cancelled': {
+        this.#user.onNoResponse({ status: 487, reason: 'Request Terminated' });
+        return;
+      }
+      case 'report unreachable': {
+        this.#user.onNoResponse({ status: 503, reason: 'Service Unavailable' });
+        return;
+      }
     }
   }
 
