@@ -175,12 +175,12 @@ export class Sipp implements AsyncDisposable {
     return parseMessages(await readIfThere(join(this.#folder.path, 'messages.log')));
   }
 
-  /** Waits until a message of which the text matches was sent or received. */
-  async saw(pattern: RegExp, timeoutMs = 10_000): Promise<SipMessage> {
+  /** Waits until a message of which the text matches was sent or received, or so many. Gives the last of them. */
+  async saw(pattern: RegExp, times = 1, timeoutMs = 10_000): Promise<SipMessage> {
     return this.#program.until(
-      async () => (await this.messages()).find((message) => pattern.test(message.text)),
+      async () => (await this.messages()).filter((message) => pattern.test(message.text))[times - 1],
       timeoutMs,
-      `message ${pattern}`,
+      `${times} messages ${pattern}`,
     );
   }
 

@@ -1,10 +1,11 @@
 /** tshark as the judge of what was on the wire: a capture on the loopback interface, decoded by a program that is not ours. */
 import { execFile } from 'node:child_process';
-import { stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { randomBytes } from 'node:crypto';
 import { Program } from './program.ts';
 import { temporaryFolder, type TemporaryFolder } from './temporary-folder.ts';
 
@@ -46,8 +47,10 @@ export class Capture implements AsyncDisposable {
   readonly file: string;
   readonly #program: Program;
   readonly #folder: TemporaryFolder;
+  readonly #probe: Probe;
 
-  private constructor(program: Program, folder: TemporaryFolder, file: string) {
+  private constructor(program: Program, folder: TemporaryFolder, file: string, probe: Probe) {
+    this.#probe = probe;
     this.#program = program;
     this.#folder = folder;
     this.file = file;
@@ -61,40 +64,28 @@ export class Capture implements AsyncDisposable {
   static async start(filter: string): Promise<Capture> {
     const folder = await temporaryFolder('tshark');
     const file = join(folder.path, 'capture.pcap');
-    const probe = createSocket('udp4');
+    const probe = await Probe.open();
     try {
-      probe.bind(0, '127.0.0.1');
-      await once(probe, 'listening');
-      const { port } = probe.address();
+      const { port } = probe;
       // dumpcap writes what tshark would only decode: it loses no packet while the machine is busy.
       const args = ['-i', 'lo', '-q', '-P', '-w', file, '-f', `(${filter}) or udp port ${port}`];
       const program = await Program.start('dumpcap', args);
-      const empty = 24;
       // It says that it captures a little before it does: a packet of our own in the file is the proof.
-      await program.until(
-        async () => {
-          probe.send('?', port, '127.0.0.1');
-          const size = await stat(file).then(
-            (found) => found.size,
-            () => 0,
-          );
-          return size > empty ? true : undefined;
-        },
-        10_000,
-        'captured packet',
-      );
-      return new Capture(program, folder, file);
+      await probe.arrivesIn(file, program);
+      return new Capture(program, folder, file, probe);
     } catch (error) {
+      probe.close();
       await folder[Symbol.asyncDispose]();
       throw error;
-    } finally {
-      probe.close();
     }
   }
 
   /** Ends the capture; the file is complete when this resolves. Only then is there anything to decode. */
   async stop(): Promise<void> {
     if (this.#program.ended) return;
+    // What the kernel still holds at the signal is lost: a last packet of our own comes after everybody's.
+    await this.#probe.arrivesIn(this.file, this.#program);
+    this.#probe.close();
     this.#program.signal('SIGINT');
     await this.#program.exited;
   }
@@ -145,6 +136,7 @@ export class Capture implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#program.ended) this.#probe.close();
     await this.#program.stop();
     await this.#folder[Symbol.asyncDispose]();
   }
@@ -153,6 +145,41 @@ export class Capture implements AsyncDisposable {
     // The RTP of a call whose SDP was not captured is guessed from its form.
     const guess = ['-o', 'rtp.heuristic_rtp:TRUE'];
     return ['-n', '-r', this.file, ...guess, ...decodeAs.flatMap((rule) => ['-d', rule])];
+  }
+}
+
+/** A packet of our own that the capture must show. */
+class Probe {
+  readonly port: number;
+  readonly #socket: Socket;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    ({ port: this.port } = socket.address());
+  }
+
+  static async open(): Promise<Probe> {
+    const socket = createSocket('udp4');
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    return new Probe(socket);
+  }
+
+  async arrivesIn(file: string, program: Program): Promise<void> {
+    const word = randomBytes(12);
+    await program.until(
+      async () => {
+        this.#socket.send(word, this.port, '127.0.0.1');
+        const captured = await readFile(file).catch(() => Buffer.alloc(0));
+        return captured.includes(word) ? true : undefined;
+      },
+      10_000,
+      'captured packet of our own',
+    );
+  }
+
+  close(): void {
+    this.#socket.close();
   }
 }
 
