@@ -45,7 +45,7 @@ export async function readSpeech(file: string): Promise<Uint8Array> {
 /** One linear 16-bit sample in A-law, ITU-T G.711: sign, segment, four bits, every second bit inverted. */
 export function alawOf(sample: number): number {
   const sign = sample >= 0 ? 0x80 : 0;
-  const magnitude = Math.min(sample >= 0 ? sample : -sample - 1, 32_767) >> 4;
+  const magnitude = Math.min(sample >= 0 ? sample : -sample - 1, 32_767) >> 3;
   // The first two segments are linear and equally fine.
   const segment = magnitude < 32 ? 0 : 27 - Math.clz32(magnitude);
   const code =
