@@ -49,7 +49,7 @@ export function packId(pack: LawPack): string {
  * @param directory by default those that come with Tacet, `config/law`
  * @throws ConfigInvalid
  */
-export async function loadPacks(
+export async function loadLawPacks(
   directory = fileURLToPath(new URL('../../config/law', import.meta.url)),
 ): Promise<LawPack[]> {
   const files = (await readdir(directory)).filter((name) => name.endsWith('.yaml')).toSorted();

@@ -4,6 +4,7 @@
  */
 import type { Digit } from '../../media/plane.ts';
 import type { DestroyReason } from '../../media/fork/sink.ts';
+import { TacetError } from '../../config/errors.ts';
 import type { CallId, EpochMicros, RecordingId } from '../../config/units.ts';
 
 /** The closed list of things that the ledger tells. */
@@ -88,4 +89,33 @@ export interface LedgerEntry {
 export interface Ledger extends AsyncDisposable {
   /** Resolves with the entry when it is on stable storage. @throws LedgerUnavailable when it cannot be written */
   append(event: LedgerEvent): Promise<LedgerEntry>;
+}
+
+/** A site's ledger, with the keyed hash by which it knows persons. */
+export interface SiteLedger extends Ledger {
+  /** Pseudonym of a number, however it is written: hex, the same on this site for ever, no way back without the key. */
+  pseudonym(number: string): string;
+}
+
+/** An entry could not be made durable; nothing of it is in the ledger. What it would have allowed must not happen. */
+export class LedgerUnavailable extends TacetError {
+  readonly kind: LedgerEvent['kind'];
+  constructor(kind: LedgerEvent['kind'], why: string) {
+    super(`the ledger cannot be written (${kind}): ${why}; nothing is recorded until it can`);
+    this.kind = kind;
+  }
+}
+
+/** The chain on disk does not hold. A person must look before anything is added to it. */
+export class LedgerBroken extends TacetError {
+  readonly segment: string;
+  readonly line: number;
+  constructor(site: string, segment: string, line: number, why: string) {
+    super(
+      `the ledger of ${site} is broken: ${segment} line ${line} ${why}. Nothing is added to it. ` +
+        'Keep the folder as evidence, run `tacet verify`, and start with a new dataDir.',
+    );
+    this.segment = segment;
+    this.line = line;
+  }
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { concerns, constrain, LawConflict, LawUnknown } from '../../../agent/law/constraint.ts';
-import { loadPacks, packId, type LawPack } from '../../../agent/law/packs.ts';
+import { concerns, constrain } from '../../../agent/law/constrain.ts';
+import { LawConflict, LawUnknown } from '../../../agent/law/constraint.ts';
+import { loadLawPacks, packId, type LawPack } from '../../../agent/law/packs.ts';
 import { campaignSchema, consentMode, type Campaign } from '../../../config/schema.ts';
 
 function campaign(values: object = {}): Campaign {
@@ -35,7 +36,7 @@ function pack(values: Partial<LawPack>): LawPack {
 describe('the law of a campaign', () => {
   let packs: LawPack[];
   beforeAll(async () => {
-    packs = await loadPacks();
+    packs = await loadLawPacks();
   });
 
   test('French quality recordings: told, free to object, six months, the rate as declared', () => {
