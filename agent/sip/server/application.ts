@@ -9,6 +9,8 @@ export interface Arrival {
 }
 
 export interface Application {
+  /** False once its connection is gone: what is sent to it is lost. */
+  readonly alive: boolean;
   /** A request outside any dialog, or the CANCEL of one that the application has not answered yet. */
   newRequest(request: SipRequest, arrival: Arrival, transaction: string): void;
   /** Everything else from the network; `dialog` is empty outside a dialog. */

@@ -17,6 +17,8 @@ export interface UnacknowledgedAnswer {
 
 /** Their 2xx to an INVITE of ours that the application has not acknowledged yet. */
 export interface UnacknowledgedByUs {
+  /** Rings when the application has not acknowledged in 64*T1. */
+  alarm: Alarm;
   acknowledge(headers: readonly Header[], body: string): string;
 }
 
@@ -166,6 +168,7 @@ export class DialogTable {
   remove(dialog: Dialog): void {
     dialog.state = 'ended';
     dialog.stopAnswerTimers();
+    dialog.toAcknowledge?.alarm.cancel();
     this.#byNetwork.delete(key(dialog.callId, dialog.localTag, dialog.remoteTag));
     const forks = this.#byApplication.get(dialog.id)?.filter((fork) => fork !== dialog) ?? [];
     if (forks.length > 0) this.#byApplication.set(dialog.id, forks);

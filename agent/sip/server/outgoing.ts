@@ -1,7 +1,6 @@
 /** The user agent client: requests of the application, and what comes back. */
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Application } from './application.ts';
-import type { Alarm } from './clock.ts';
 import { Dialog } from './dialog.ts';
 import { atHost } from './incoming.ts';
 import { header, headerOf, listOf, serialize } from './message.ts';
@@ -54,7 +53,6 @@ interface Inviting {
   winner: string | undefined;
   dialog: Dialog | undefined;
   ack: { text: string; target: Address } | undefined;
-  ackAlarm: Alarm | undefined;
   final: boolean;
 }
 
@@ -364,7 +362,6 @@ export class Outgoing {
         },
         onEnded: () => {
           this.#inviting.delete(id);
-          inviting.ackAlarm?.cancel();
         },
       },
     );
@@ -379,7 +376,6 @@ export class Outgoing {
       winner: undefined,
       dialog: undefined,
       ack: undefined,
-      ackAlarm: undefined,
       final: false,
     };
     this.#inviting.set(id, inviting);
@@ -461,19 +457,26 @@ export class Outgoing {
     inviting.dialog = dialog;
     inviting.final = true;
     dialog.inviteOut = undefined;
+    if (within?.state === 'ended') {
+      // The BYE was faster: nobody will acknowledge but us.
+      this.#acknowledgeAnswer(inviting, dialog, [], '', response);
+      owner.message(response, { source, listener: transaction.listener }, transaction.id, dialogId);
+      return;
+    }
     // RFC 3261 section 13.2.2.4: the route set of the 2xx replaces that of an early dialog.
     if (!within && dialog.state === 'early') dialog.routeSet = listOf(response, 'record-route').reverse();
     dialog.state = 'confirmed';
     dialog.refreshTarget(response, source);
     if (!within) this.#dropForks(inviting, dialog);
-    dialog.toAcknowledge = {
-      acknowledge: (headers, body) => this.#acknowledgeAnswer(inviting, dialog, headers, body, response),
-    };
-    inviting.ackAlarm = this.#stack.after(this.#stack.giveUpMs, () => {
-      dialog.toAcknowledge?.acknowledge([], '');
-      if (dialog.state === 'confirmed') this.bye(dialog, 'no ACK from the application', true);
+    const acknowledge = (headers: readonly Header[], body: string): string =>
+      this.#acknowledgeAnswer(inviting, dialog, headers, body, response);
+    const alarm = this.#stack.after(this.#stack.giveUpMs, () => {
+      acknowledge([], '');
+      this.bye(dialog, 'no ACK from the application', true);
     });
-    owner.message(response, { source, listener: transaction.listener }, transaction.id, dialogId);
+    dialog.toAcknowledge = { acknowledge, alarm };
+    if (owner.alive) owner.message(response, { source, listener: transaction.listener }, transaction.id, dialogId);
+    else acknowledge([], '');
   }
 
   /** Sends the ACK to the 2xx, and what must follow it; gives its text. */
@@ -485,9 +488,8 @@ export class Outgoing {
     response: SipResponse,
   ): string {
     const { text, nextHop } = dialog.compose('ACK', newBranch(), headers, body, inviting.cseq);
+    dialog.toAcknowledge?.alarm.cancel();
     dialog.toAcknowledge = undefined;
-    inviting.ackAlarm?.cancel();
-    inviting.ackAlarm = undefined;
     this.#locate(dialog.natAddress, nextHop, (target) => {
       if (!target) return;
       inviting.ack = { text, target };
@@ -495,9 +497,16 @@ export class Outgoing {
     });
     const nameless = listOf(response, 'contact').length === 0 && !inviting.within;
     if (inviting.cancelled && !inviting.within) {
-      setImmediate(() => this.bye(dialog, 'ACK-BYE due to cancel race condition', true));
-    } else if (nameless) setImmediate(() => this.bye(dialog, '2xx without Contact', false));
+      this.#byeSoon(dialog, 'ACK-BYE due to cancel race condition', true);
+    } else if (nameless) this.#byeSoon(dialog, '2xx without Contact', false);
     return text;
+  }
+
+  /** After the echo of the ACK, unless the dialog is over by then. */
+  #byeSoon(dialog: Dialog, reason: string, tell: boolean): void {
+    setImmediate(() => {
+      if (dialog.state === 'confirmed') this.bye(dialog, reason, tell);
+    });
   }
 
   #acknowledge(owner: Application, rid: string, id: string, raw: RawMessage): void {

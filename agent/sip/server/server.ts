@@ -12,7 +12,7 @@ import { Incoming } from './incoming.ts';
 import { parseMessage, serialize, stampVia } from './message.ts';
 import type { Header } from './message.ts';
 import { Outgoing } from './outgoing.ts';
-import { Stack } from './stack.ts';
+import { Stack, newTag } from './stack.ts';
 import type { Counted, DropReason } from './stack.ts';
 import { listenUdp } from './transport.ts';
 import type { Address, ListenOptions, Listener } from './transport.ts';
@@ -191,10 +191,18 @@ function isKeepAlive(bytes: Buffer): boolean {
 
 /** A 400 or 505 outside any transaction: what the peer sent cannot be kept track of. */
 function refusalOf(status: 400 | 505, headers: readonly Header[], why: string, listener: Listener): string {
-  const copied = headers.filter(({ key }) => ['via', 'from', 'to', 'call-id', 'cseq'].includes(key));
+  const copied = headers.filter((one) => one.key === 'via');
+  for (const key of ['from', 'to', 'call-id', 'cseq']) {
+    const first = headers.find((one) => one.key === key);
+    if (first) copied.push(key === 'to' && !first.value.includes(';tag=') ? tagged(first) : first);
+  }
   const warning = { name: 'Warning', key: 'warning', value: `399 ${listener.host} "${why}"` };
   const reason = status === 400 ? 'Bad Request' : 'Version Not Supported';
   return serialize(`SIP/2.0 ${status} ${reason}`, [...copied, warning], '');
+}
+
+function tagged(to: Header): Header {
+  return { ...to, value: `${to.value};tag=${newTag()}` };
 }
 
 function digest(text: string): Buffer {

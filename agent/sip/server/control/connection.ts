@@ -50,6 +50,10 @@ export class ControlConnection implements Application {
     socket.on('close', () => this.#lost());
   }
 
+  get alive(): boolean {
+    return this.#open;
+  }
+
   close(): void {
     this.#socket.destroy();
   }

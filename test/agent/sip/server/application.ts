@@ -35,7 +35,7 @@ export async function openBench(
     uri: `sip:127.0.0.1:${port}`,
     [Symbol.asyncDispose]: async () => {
       srf.on('error', () => undefined);
-      srf.disconnect();
+      if (server.statistics().applications > 0) srf.disconnect();
       await server.close();
     },
   };
