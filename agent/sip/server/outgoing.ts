@@ -475,7 +475,8 @@ export class Outgoing {
       this.bye(dialog, 'no ACK from the application', true);
     });
     dialog.toAcknowledge = { acknowledge, alarm };
-    if (owner.alive) owner.message(response, { source, listener: transaction.listener }, transaction.id, dialogId);
+    if (owner.alive)
+      owner.message(response, { source, listener: transaction.listener }, transaction.id, dialogId);
     else acknowledge([], '');
   }
 

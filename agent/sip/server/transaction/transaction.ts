@@ -43,6 +43,8 @@ abstract class Transaction {
     if (event.startsWith('timer ')) this.#forget(event.slice('timer '.length));
     if (cell.next === 'terminated') this.#silence();
     for (const action of cell.actions) {
+      // A send that fails at once has ended the transaction meanwhile.
+      if (this.state !== cell.next) return true;
       if (action.startsWith('arm ')) this.#arm(action.slice('arm '.length));
       else if (action.startsWith('stop ')) this.#stop(action.slice('stop '.length));
       else this.act(action, event);

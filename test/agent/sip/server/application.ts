@@ -42,7 +42,11 @@ export async function openBench(
 }
 
 /** A back-to-back user agent in its shortest form: whoever hangs up first, the other is hung up on. */
-export function bridgeTo(srf: Srf, uri: () => string, bridged: (uas: Dialog, uac: Dialog) => void = () => undefined) {
+export function bridgeTo(
+  srf: Srf,
+  uri: () => string,
+  bridged: (uas: Dialog, uac: Dialog) => void = () => undefined,
+) {
   return async (req: SrfRequest, res: SrfResponse) => {
     try {
       const { uas, uac } = await srf.createB2BUA(req, res, uri(), {});

@@ -8,7 +8,9 @@ import type { Bench } from './application.ts';
 /** T1 of 50 ms: 64*T1, after which nothing of a call may be left, is 3.2 seconds. */
 const quick = { timers: { t1Ms: 50, t2Ms: 400, t4Ms: 500 } };
 
-async function bridge(bridged?: (uas: Dialog, uac: Dialog) => void): Promise<Bench & { pbxAt: (port: number) => void }> {
+async function bridge(
+  bridged?: (uas: Dialog, uac: Dialog) => void,
+): Promise<Bench & { pbxAt: (port: number) => void }> {
   let pbx = 0;
   const bench = await openBench(quick, (srf) => {
     srf.invite(bridgeTo(srf, () => `sip:200@127.0.0.1:${pbx}`, bridged));
@@ -39,7 +41,11 @@ describe('a call through a B2BUA on the embedded server, SIPp at both ends', () 
     ['the caller sends INFO', 'caller-sends-info', 'pbx-answers'],
   ])('%s: both are content and nothing is left', async (_name, caller, pbx, keys) => {
     const { called, answered } = await callThrough(caller, pbx, keys);
-    expect(called, called.errors + called.output).toMatchObject({ exitCode: 0, failed: 0, retransmissions: 0 });
+    expect(called, called.errors + called.output).toMatchObject({
+      exitCode: 0,
+      failed: 0,
+      retransmissions: 0,
+    });
     expect(answered, answered.errors).toMatchObject({ exitCode: 0, failed: 0, retransmissions: 0 });
   });
 
@@ -65,7 +71,14 @@ describe('a call through a B2BUA on the embedded server, SIPp at both ends', () 
     bench.pbxAt(answering.port);
     const args = ['-d', '0'];
     const target = { port: bench.port };
-    const called = await runSipp({ scenario: { builtIn: 'uac' }, target, calls: 60, rate: 60, limit: 200, args });
+    const called = await runSipp({
+      scenario: { builtIn: 'uac' },
+      target,
+      calls: 60,
+      rate: 60,
+      limit: 200,
+      args,
+    });
     expect(called.failed).toBe(0);
     const { successful } = await answering.finished();
     expect(successful).toBe(60);
@@ -79,7 +92,9 @@ describe('an application that answers or calls by itself', () => {
     await using bench = await openBench(quick, (srf) => {
       srf.options((_req, res) => res.send(200));
       srf.invite((req, res) => {
-        void srf.createUAS(req, res, { localSdp: req.body }).then((dialog) => dialog.on('destroy', () => (ended += 1)));
+        void srf
+          .createUAS(req, res, { localSdp: req.body })
+          .then((dialog) => dialog.on('destroy', () => (ended += 1)));
       });
     });
     const asked = await runSipp({ scenario: 'caller-asks-options', target: { port: bench.port } });
@@ -93,8 +108,18 @@ describe('an application that answers or calls by itself', () => {
   it('calls, offers anew by re-INVITE, and hangs up', async () => {
     await using bench = await openBench(quick);
     await using pbx = await Sipp.start({ scenario: 'pbx-answers', calls: 1 });
-    const localSdp = ['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0', 'm=audio 9 RTP/AVP 8', ''];
-    const dialog = await bench.srf.createUAC(`sip:1@127.0.0.1:${pbx.port}`, { localSdp: localSdp.join('\r\n') });
+    const localSdp = [
+      'v=0',
+      'o=- 1 1 IN IP4 127.0.0.1',
+      's=-',
+      'c=IN IP4 127.0.0.1',
+      't=0 0',
+      'm=audio 9 RTP/AVP 8',
+      '',
+    ];
+    const dialog = await bench.srf.createUAC(`sip:1@127.0.0.1:${pbx.port}`, {
+      localSdp: localSdp.join('\r\n'),
+    });
     const answer = await dialog.modify(localSdp.join('\r\n'));
     expect(answer).toContain('m=audio');
     await hangUp(dialog);

@@ -23,7 +23,8 @@ export async function openPeer(serverPort: number): Promise<Peer> {
   const waiting: Received[] = [];
   socket.on('message', (bytes) => {
     const parsed = parseMessage(bytes);
-    if (!parsed.ok) throw new Error(`the server sent what cannot be read: ${parsed.why}\n${bytes.toString()}`);
+    if (!parsed.ok)
+      throw new Error(`the server sent what cannot be read: ${parsed.why}\n${bytes.toString()}`);
     received.push(parsed.message);
     waiting.push(parsed.message);
   });
@@ -45,7 +46,8 @@ export async function openPeer(serverPort: number): Promise<Peer> {
   };
 }
 
-export const sdp = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n';
+export const sdp =
+  'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n';
 
 let count = 0;
 
@@ -90,9 +92,16 @@ export function response(
   peer: Peer,
   to: Received,
   status: number,
-  { toTag = 'answerer', headers = [], body = '', contact = true }: Omit<Writing, 'contact'> & { contact?: boolean } = {},
+  {
+    toTag = 'answerer',
+    headers = [],
+    body = '',
+    contact = true,
+  }: Omit<Writing, 'contact'> & { contact?: boolean } = {},
 ): string {
-  const copied = to.headers.filter(({ key }) => ['via', 'from', 'call-id', 'cseq', 'record-route'].includes(key));
+  const copied = to.headers.filter(({ key }) =>
+    ['via', 'from', 'call-id', 'cseq', 'record-route'].includes(key),
+  );
   const original = headerOf(to, 'to') ?? '';
   return [
     `SIP/2.0 ${status} Whatever`,

@@ -16,7 +16,11 @@ async function calling(options = quick) {
   const provisional: number[] = [];
   const result = bench.srf.createUAC(
     `sip:200@127.0.0.1:${peer.port}`,
-    { localSdp: sdp, callingNumber: '33199000001', headers: { 'X-Campaign': 'a', 'p-asserted-identity': 'sip:9@localhost' } },
+    {
+      localSdp: sdp,
+      callingNumber: '33199000001',
+      headers: { 'X-Campaign': 'a', 'p-asserted-identity': 'sip:9@localhost' },
+    },
     {
       cbRequest: (error, req) => {
         if (!error) sent.request = req;
@@ -84,7 +88,9 @@ describe('an INVITE of the application', () => {
     await using bench = await openBench(quick);
     const to = (uri: string) => bench.srf.createUAC(uri, { localSdp: sdp });
     await expect(to('sips:1@127.0.0.1')).rejects.toThrow('requested protocol/transport not available');
-    await expect(to('sip:1@127.0.0.1;transport=tcp')).rejects.toThrow('requested protocol/transport not available');
+    await expect(to('sip:1@127.0.0.1;transport=tcp')).rejects.toThrow(
+      'requested protocol/transport not available',
+    );
     await expect(to(bench.uri)).rejects.toThrow('can not send request to myself');
   });
 
@@ -218,7 +224,11 @@ describe('an answer from the far end', () => {
   it('comes from elsewhere than its Contact says: later requests go to where it came from', async () => {
     await using call = await calling();
     const { peer, invite, result } = call;
-    const natted = response(peer, invite, 200, { body: sdp, contact: false, headers: ['Contact: <sip:x@192.0.2.7:5060>'] });
+    const natted = response(peer, invite, 200, {
+      body: sdp,
+      contact: false,
+      headers: ['Contact: <sip:x@192.0.2.7:5060>'],
+    });
     peer.send(natted);
     expect((await peer.next('ACK')) as SipRequest).toMatchObject({ uri: 'sip:x@192.0.2.7:5060' });
     const over = hangUp(await result);
@@ -263,7 +273,11 @@ describe('a dialog that the application made', () => {
     await peer.next((one) => one.kind === 'response' && one.method === 'INFO' && one.status === 200);
     expect(heard).toEqual(['info']);
 
-    const reply = dialog.request({ method: 'MESSAGE', headers: { 'Content-Type': 'text/plain' }, body: 'été' });
+    const reply = dialog.request({
+      method: 'MESSAGE',
+      headers: { 'Content-Type': 'text/plain' },
+      body: 'été',
+    });
     const message = await peer.next('MESSAGE');
     expect(Buffer.from(message.body, 'latin1').toString('utf8')).toBe('été');
     peer.send(response(peer, message, 202));

@@ -48,7 +48,10 @@ describe('what the server answers by itself', () => {
   });
 
   it('503 with Retry-After while no application is connected, and while it takes no new calls', async () => {
-    const server = await startSipServer({ listen: [{ transport: 'udp', address: '127.0.0.1', port: 0 }], accept: () => true });
+    const server = await startSipServer({
+      listen: [{ transport: 'udp', address: '127.0.0.1', port: 0 }],
+      accept: () => true,
+    });
     await using peer = await openPeer(server.addresses[0]!.port);
     peer.send(request(peer, 'INVITE'));
     expect(headerOf(await peer.next(503), 'retry-after')).toBe('5');
@@ -63,7 +66,11 @@ describe('what the server answers by itself', () => {
 
   it('nothing at all to a source that is not accepted, and counts it', async () => {
     const events: string[] = [];
-    await using bench = await openBench({ ...quick, accept: () => false, onEvent: ({ kind }) => events.push(kind) });
+    await using bench = await openBench({
+      ...quick,
+      accept: () => false,
+      onEvent: ({ kind }) => events.push(kind),
+    });
     await using peer = await openPeer(bench.port);
     peer.send(request(peer, 'OPTIONS'));
     await until(() => bench.server.statistics().dropped['unknown source'] === 1, 'the drop');
@@ -87,8 +94,12 @@ describe('what the server answers by itself', () => {
     await using peer = await openPeer(bench.port);
     peer.send(request(peer, 'INVITE'));
     peer.send(request(peer, 'OPTIONS'));
-    await peer.next((message) => message.kind === 'response' && message.status === 500 && message.method === 'INVITE');
-    await peer.next((message) => message.kind === 'response' && message.status === 500 && message.method === 'OPTIONS');
+    await peer.next(
+      (message) => message.kind === 'response' && message.status === 500 && message.method === 'INVITE',
+    );
+    await peer.next(
+      (message) => message.kind === 'response' && message.status === 500 && message.method === 'OPTIONS',
+    );
     await nothingLeft(bench.server);
   });
 });
@@ -173,7 +184,9 @@ describe('an answered call', () => {
     const toTag = first.to.params.get('tag')!;
     peer.send(request(peer, 'ACK', { callId: 'a', toTag }));
     peer.send(request(peer, 'BYE', { callId: 'a', toTag, cseq: 2 }));
-    expect(await peer.next((message) => message.kind === 'response' && message.method === 'BYE')).toMatchObject({ status: 200 });
+    expect(
+      await peer.next((message) => message.kind === 'response' && message.method === 'BYE'),
+    ).toMatchObject({ status: 200 });
     await nothingLeft(bench.server);
   });
 
@@ -223,7 +236,9 @@ describe('an answered call', () => {
     expect((await peer.next(500)).cseq).toBe(12);
     open?.send(183);
     open?.send(200, { body: sdp });
-    expect((await peer.next((message) => message.kind === 'response' && message.status === 200)).cseq).toBe(11);
+    expect((await peer.next((message) => message.kind === 'response' && message.status === 200)).cseq).toBe(
+      11,
+    );
     peer.send(request(peer, 'ACK', { callId: 'd', cseq: 11, toTag }));
     peer.send(request(peer, 'BYE', { callId: 'd', cseq: 13, toTag }));
     await nothingLeft(bench.server);
@@ -257,7 +272,12 @@ describe('an answered call', () => {
     await using peer = await openPeer(bench.port);
     await using proxy = await openPeer(bench.port);
     const route = `<sip:127.0.0.1:${proxy.port};lr>`;
-    peer.send(request(peer, 'INVITE', { callId: 'f', headers: [`Record-Route: ${route}`, 'Record-Route: <sip:192.0.2.1;lr>'] }));
+    peer.send(
+      request(peer, 'INVITE', {
+        callId: 'f',
+        headers: [`Record-Route: ${route}`, 'Record-Route: <sip:192.0.2.1;lr>'],
+      }),
+    );
     const answer = await peer.next(200);
     expect(answer.headers.filter(({ key }) => key === 'record-route').map(({ value }) => value)).toEqual([
       route,
@@ -267,7 +287,10 @@ describe('an answered call', () => {
     await until(() => bench.dialogs.length === 1, 'the dialog');
     const over = hangUp(bench.dialogs[0]!);
     const bye = await proxy.next('BYE');
-    expect(bye.headers.filter(({ key }) => key === 'route').map(({ value }) => value)).toEqual([route, '<sip:192.0.2.1;lr>']);
+    expect(bye.headers.filter(({ key }) => key === 'route').map(({ value }) => value)).toEqual([
+      route,
+      '<sip:192.0.2.1;lr>',
+    ]);
     expect(bye).toMatchObject({ uri: `sip:peer@127.0.0.1:${peer.port}` });
     proxy.send(response(proxy, bye, 200));
     await over;

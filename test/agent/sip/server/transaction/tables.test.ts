@@ -149,6 +149,7 @@ describe.each(figures)('%s', (_name, table, events, figure) => {
 
   it('has no state and no event that the figure lacks', () => {
     expect(Object.keys(table).sort()).toEqual(Object.keys(figure).sort());
-    for (const row of Object.values(table)) for (const event of Object.keys(row)) expect(events).toContain(event);
+    for (const row of Object.values(table))
+      for (const event of Object.keys(row)) expect(events).toContain(event);
   });
 });

@@ -144,7 +144,9 @@ describe('non-INVITE client', () => {
   it('sends at intervals of T1, 2*T1 ... up to T2, and gives up after 64*T1 (timers E and F)', () => {
     const { clock, times, heard } = client('OPTIONS');
     clock.pass(40_000);
-    expect(times('request')).toEqual([0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
+    expect(times('request')).toEqual([
+      0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500,
+    ]);
     expect(heard).toEqual(['made up 408', 'over at 32000']);
   });
 
@@ -169,7 +171,9 @@ describe('INVITE server', () => {
     const { clock, times, heard, transaction } = server('INVITE');
     transaction.respond(486, 'busy');
     clock.pass(40_000);
-    expect(times('busy')).toEqual([0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
+    expect(times('busy')).toEqual([
+      0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500,
+    ]);
     expect(heard).toEqual(['timeout at 32000', 'over at 32000']);
   });
 
