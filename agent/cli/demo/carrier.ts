@@ -1,4 +1,4 @@
-import { setTimeout as after } from 'node:timers/promises';
+import { pause } from './pause.ts';
 import { planCalls, type Destination, type Mix, type PlannedCall, type Script } from './plan.ts';
 import { RtpLine } from './rtp-line.ts';
 import { UserAgent, type Address, type OutgoingCall } from './user-agent.ts';
@@ -175,18 +175,4 @@ async function converse(
     patience.abort();
   }
   await pause(times.talkMs, over);
-}
-
-/** Waits for so long, or until the signal. Endless waiting needs no timer. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || ms <= 0) return;
-  if (ms === Infinity) {
-    await new Promise<void>((resolve) =>
-      signal.addEventListener('abort', () => resolve(), { once: true }),
-    );
-    return;
-  }
-  await after(ms, undefined, { signal }).catch((reason: unknown) => {
-    if (!signal.aborted) throw reason;
-  });
 }

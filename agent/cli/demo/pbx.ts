@@ -1,4 +1,4 @@
-import { setTimeout as after } from 'node:timers/promises';
+import { pause } from './pause.ts';
 import { randomFrom } from './plan.ts';
 import { RtpLine } from './rtp-line.ts';
 import { UserAgent, type IncomingCall } from './user-agent.ts';
@@ -44,6 +44,8 @@ export class DemoPbx implements AsyncDisposable {
   };
   readonly #lines = new Set<RtpLine>();
   readonly #pickedUp = new Set<string>();
+  readonly #closing = new AbortController();
+  readonly #calls = new Set<Promise<void>>();
   readonly #listeners = new Map<string, () => void>();
 
   private constructor(agent: UserAgent, options: PbxOptions) {
@@ -57,7 +59,9 @@ export class DemoPbx implements AsyncDisposable {
     const agent = await UserAgent.open({
       address: options.address ?? '127.0.0.1',
       port: options.port ?? 0,
-      onCall: (call) => void started.pbx?.receive(call),
+      onCall: (call) => {
+        if (started.pbx !== undefined) started.pbx.#track(call);
+      },
     });
     started.pbx = new DemoPbx(agent, options);
     return started.pbx;
@@ -90,13 +94,24 @@ export class DemoPbx implements AsyncDisposable {
     return new Promise((resolve) => this.#listeners.set(caller, resolve));
   }
 
+  /** Resolves when no call is up: the totals are then those of whole calls. */
+  async idle(): Promise<void> {
+    while (this.#calls.size > 0) await Promise.all(this.#calls);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
     await this.#agent[Symbol.asyncDispose]();
     await Promise.all([...this.#lines].map((line) => line[Symbol.asyncDispose]()));
     this.#lines.clear();
   }
 
-  private async receive(call: IncomingCall): Promise<void> {
+  #track(call: IncomingCall): void {
+    const carried = this.#carry(call).finally(() => this.#calls.delete(carried));
+    this.#calls.add(carried);
+  }
+
+  async #carry(call: IncomingCall): Promise<void> {
     this.#totals.calls += 1;
     if (this.#options.isBusy?.(call.called) === true) {
       this.#totals.busy += 1;
@@ -105,7 +120,8 @@ export class DemoPbx implements AsyncDisposable {
     }
     call.ring();
     const { min, max } = this.#options.ringMs ?? { min: 100, max: 300 };
-    await after(min + this.#random() * (max - min));
+    await pause(min + this.#random() * (max - min), this.#closing.signal);
+    if (this.#closing.signal.aborted) return;
     const line = await RtpLine.open(this.#agent.address);
     const picked = call.pickUp(line.answer(call.offer), (offer) => line.answer(offer));
     if (picked === undefined) {

@@ -29,6 +29,8 @@ const t1Ms = 500;
 const t2Ms = 4_000;
 const giveUpMs = 64 * t1Ms;
 
+const noAnswer: SipResponse = { status: 408, reason: 'Request Timeout', headers: [], body: '' };
+
 interface Waiting {
   resolve: (response: SipResponse) => void;
   provisional: (response: SipResponse) => void;
@@ -51,6 +53,7 @@ export class SipTransactions implements AsyncDisposable {
   readonly #served = new Memory<{ text: string | undefined }>();
   /** Final responses to an INVITE that we repeat until the ACK comes, by Call-ID and CSeq. */
   readonly #unacknowledged = new Map<string, Disposable>();
+  #closed = false;
 
   private constructor(
     socket: Socket,
@@ -82,7 +85,7 @@ export class SipTransactions implements AsyncDisposable {
 
   /**
    * Sends a request until it is answered. A failed INVITE is acknowledged here (RFC 3261 section 17.1.1.3), a 2xx by
-   * the caller, with `acknowledge`. Silence for 32 s is a 408.
+   * the caller, with `acknowledge`. Silence for 32 s, or an end of ours, is a 408.
    */
   request(
     request: SipRequest,
@@ -93,10 +96,9 @@ export class SipTransactions implements AsyncDisposable {
     const text = formatMessage(request);
     const isInvite = request.method === 'INVITE';
     return new Promise((resolve) => {
-      const timeout = { status: 408, reason: 'Request Timeout', headers: [], body: '' };
       const retransmission = this.#sendUntilDisposed(text, to, isInvite ? Infinity : t2Ms, () => {
         this.#waiting.delete(key);
-        resolve(timeout);
+        resolve(noAnswer);
       });
       this.#waiting.set(key, {
         resolve,
@@ -116,7 +118,11 @@ export class SipTransactions implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { retransmission } of this.#waiting.values()) retransmission[Symbol.dispose]();
+    this.#closed = true;
+    for (const { retransmission, resolve } of this.#waiting.values()) {
+      retransmission[Symbol.dispose]();
+      resolve(noAnswer);
+    }
     for (const retransmission of this.#unacknowledged.values()) retransmission[Symbol.dispose]();
     this.#waiting.clear();
     this.#unacknowledged.clear();
@@ -186,6 +192,7 @@ export class SipTransactions implements AsyncDisposable {
   }
 
   #sendUntilDisposed(text: string, to: Address, longestMs: number, gaveUp: () => void): Disposable {
+    if (this.#closed) return { [Symbol.dispose]: () => undefined };
     let intervalMs = t1Ms;
     let waitedMs = 0;
     const again = (): void => {
@@ -204,6 +211,7 @@ export class SipTransactions implements AsyncDisposable {
   }
 
   #send(text: string, to: Address): void {
+    if (this.#closed) return;
     this.#socket.send(text, to.port, to.address, () => undefined);
   }
 }

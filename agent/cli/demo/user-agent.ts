@@ -51,7 +51,9 @@ export class UserAgent implements AsyncDisposable {
     const opened: { agent?: UserAgent } = {};
     const transactions = await SipTransactions.open(
       { address: options.address ?? '127.0.0.1', port: options.port ?? 0 },
-      (request, _from, respond) => opened.agent?.receive(request, respond, options.onCall),
+      (request, _from, respond) => {
+        if (opened.agent !== undefined) opened.agent.#receive(request, respond, options.onCall);
+      },
     );
     opened.agent = new UserAgent(transactions);
     return opened.agent;
@@ -75,7 +77,7 @@ export class UserAgent implements AsyncDisposable {
     await this.#transactions[Symbol.asyncDispose]();
   }
 
-  private receive(
+  #receive(
     request: SipRequest,
     respond: Respond,
     onCall: ((call: IncomingCall) => void) | undefined,

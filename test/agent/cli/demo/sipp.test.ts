@@ -106,17 +106,6 @@ describe("the demo's callers, against a PBX that is SIPp", () => {
     expect((await holds.finished()).exitCode).toBe(0);
   });
 
-  it('send an INVITE again when nothing is heard of it', async () => {
-    await using pbx = await Sipp.start({
-      scenario: 'pbx-answers',
-      calls: 1,
-      keys: { ring_ms: 0 },
-      args: ['-lost', '20'],
-    });
-    const [result] = await callsOf(pbx, { talk: 1 });
-    expect(result).toMatchObject({ status: 200, answered: true });
-  });
-
   it('are all off the line when the demo is stopped', async () => {
     await using answers = await Sipp.start({ scenario: 'pbx-answers', calls: 3, keys: { ring_ms: 0 } });
     await using rings = await Sipp.start({ scenario: 'pbx-never-answers', calls: 2 });
