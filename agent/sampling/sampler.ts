@@ -36,6 +36,9 @@ export interface Reservation {
  */
 export type SettledOutcome = 'recorded' | 'not-recorded' | 'no-conversation';
 
+/** Told when the counters become reachable or unreachable: the alarm. */
+export type AvailabilityListener = (available: boolean, why: string | undefined) => void;
+
 export interface SampleCounts {
   /** Eligible conversations settled. */
   eligible: number;

@@ -1,0 +1,173 @@
+/**
+ * The sampler in this process, journalled to disk.
+ *
+ * Why the ceiling holds over a crash at any instant: a selection is on stable storage before `reserve` answers with it,
+ * so every recording that can exist was counted as open before it began. What a crash may lose is unselected calls (they
+ * count nothing until they settle) and settlements not yet confirmed: the call is then still open after the restart, which
+ * counts as recorded, and lapses as such. Lost eligible conversations make the allowance smaller, never greater.
+ *
+ * Unselected calls, most of them, are answered from memory; the others share one sync with all that wait at that moment.
+ */
+import { setTimeout as after } from 'node:timers/promises';
+import { messageOf } from '../../config/errors.ts';
+import type { CallId, Rate } from '../../config/units.ts';
+import { GroupCommit } from '../ledger/group-commit.ts';
+import { lockDirectory } from '../ledger/writer-lock.ts';
+import { epochOf, inPartsPerMillion, leaseMs as defaultLeaseMs } from './gate.ts';
+import { Journal } from './journal.ts';
+import type { AvailabilityListener, Reservation, SampleCounts, Sampler, SettledOutcome } from './sampler.ts';
+import { Tally, type Step } from './tally.ts';
+
+export interface EmbeddedSamplerOptions {
+  /** A folder of its own: journal and lock. */
+  directory: string;
+  clock?: () => Date;
+  /** Budget of one reservation, against a disk that hangs. */
+  timeoutMs?: number;
+  leaseMs?: number;
+  /** The journal is begun anew beyond this size. */
+  compactBytes?: number;
+  /** Pause before a settlement that could not be written is tried again. */
+  retryMs?: number;
+  onAvailability?: AvailabilityListener;
+}
+
+/** How long a call that came to its end is remembered, so that a doubled message changes nothing. */
+const memoryMs = 24 * 3_600_000;
+
+/** @throws AlreadyRunning, JournalCorrupt */
+export async function openEmbeddedSampler(options: EmbeddedSamplerOptions): Promise<Sampler> {
+  const { directory, leaseMs = defaultLeaseMs, compactBytes = 1_048_576 } = options;
+  const tally = new Tally(leaseMs);
+  const journal = await Journal.open(directory, tally, compactBytes);
+  try {
+    return new EmbeddedSampler(options, tally, journal, lockDirectory(directory));
+  } catch (error) {
+    await journal[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+class EmbeddedSampler implements Sampler {
+  readonly #tally: Tally;
+  readonly #journal: Journal;
+  readonly #lock: Disposable;
+  readonly #clock: () => Date;
+  readonly #timeoutMs: number;
+  readonly #retryMs: number;
+  readonly #onAvailability: AvailabilityListener | undefined;
+  readonly #commits: GroupCommit<Step, undefined>;
+  readonly #closing = new AbortController();
+  #available = true;
+
+  constructor(options: EmbeddedSamplerOptions, tally: Tally, journal: Journal, lock: Disposable) {
+    this.#tally = tally;
+    this.#journal = journal;
+    this.#lock = lock;
+    this.#clock = options.clock ?? (() => new Date());
+    this.#timeoutMs = options.timeoutMs ?? 100;
+    this.#retryMs = options.retryMs ?? 1_000;
+    this.#onAvailability = options.onAvailability;
+    this.#commits = new GroupCommit((steps) => this.#commit(steps));
+  }
+
+  get available(): boolean {
+    return this.#available;
+  }
+
+  async reserve({ name, rate }: { name: string; rate: Rate }, call: CallId): Promise<Reservation> {
+    const now = this.#clock();
+    const epoch = epochOf(now);
+    const basis = this.#tally.counts(name, epoch);
+    const known = this.#tally.stateOf(call);
+    const place = { campaign: name, epoch, call, at: now.getTime() };
+    const selected = this.#tally.draw(place, inPartsPerMillion(rate));
+    const reservation = { campaign: name, call, epoch };
+    if (!selected) return { ...reservation, selected, reason: 'quota', basis };
+    if (await this.#isDurable({ step: 'open', ...place })) {
+      return { ...reservation, selected, reason: 'quota', basis };
+    }
+    const unavailable: Reservation = {
+      ...reservation,
+      selected: false,
+      reason: 'unavailable',
+      basis: undefined,
+    };
+    // Asked again: its first answer may have been yes, so the place stays taken.
+    if (known !== undefined) return unavailable;
+    const release: Step = { ...place, step: 'release' };
+    this.#tally.apply(release);
+    void this.#persist(release);
+    return unavailable;
+  }
+
+  async settle({ campaign, call, epoch }: Reservation, outcome: SettledOutcome): Promise<void> {
+    const step: Step = { step: 'settle', call, campaign, epoch, outcome, at: this.#clock().getTime() };
+    this.#tally.apply(step);
+    await this.#persist(step);
+  }
+
+  counts(campaign: string): Promise<SampleCounts | undefined> {
+    return Promise.resolve(this.#tally.counts(campaign, epochOf(this.#clock())));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    await this.#commits.idle();
+    await this.#journal[Symbol.asyncDispose]();
+    this.#lock[Symbol.dispose]();
+  }
+
+  /** False when the disk failed or did not answer within the budget. */
+  async #isDurable(step: Step): Promise<boolean> {
+    const timer = new AbortController();
+    const late = after(this.#timeoutMs, false, { signal: timer.signal }).catch(() => false);
+    const written = this.#commits.add(step).then(
+      () => true,
+      () => false,
+    );
+    const durable = await Promise.race([written, late]);
+    timer.abort();
+    return durable;
+  }
+
+  /** Tries until it is on disk; the memory of this process counts it meanwhile. */
+  async #persist(step: Step): Promise<void> {
+    const { signal } = this.#closing;
+    for (;;) {
+      try {
+        await this.#commits.add(step);
+        return;
+      } catch {
+        if (signal.aborted) return;
+        await after(this.#retryMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #commit(steps: readonly Step[]): Promise<undefined[]> {
+    try {
+      if (this.#journal.isLong) await this.#compact();
+      await this.#journal.append(steps);
+    } catch (error) {
+      this.#tell(false, messageOf(error));
+      throw error;
+    }
+    this.#tell(true, undefined);
+    return steps.map(() => undefined);
+  }
+
+  /** Steps of this moment may stand both in the snapshot and after it: a step done twice changes nothing. */
+  async #compact(): Promise<void> {
+    const now = this.#clock();
+    this.#tally.forget(now.getTime() - memoryMs, epochOf(new Date(now.getTime() - memoryMs)));
+    await this.#journal.begin(this.#tally.snapshot());
+  }
+
+  #tell(available: boolean, why: string | undefined): void {
+    if (available === this.#available) return;
+    this.#available = available;
+    this.#onAvailability?.(available, why);
+  }
+}

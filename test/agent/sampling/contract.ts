@@ -1,0 +1,265 @@
+/** What any sampler must keep to; run on the embedded one and on Redis. */
+import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inPartsPerMillion, partsPerMillion } from '../../../agent/sampling/gate.ts';
+import type { Reservation, SampleCounts, Sampler, SettledOutcome } from '../../../agent/sampling/sampler.ts';
+import type { CallId, Rate } from '../../../config/units.ts';
+
+export interface Backend extends AsyncDisposable {
+  /** Clients of the same counts; the embedded sampler has one. */
+  clients(): Promise<Sampler[]>;
+  /** Ends and starts again whatever holds the counts. */
+  restart(): Promise<void>;
+}
+
+export interface Clock {
+  now: Date;
+}
+
+export const leaseMs = 6 * 3_600_000;
+
+const newCall = (): CallId => randomUUID() as CallId;
+const campaign = (rate: number, name = randomUUID()): { name: string; rate: Rate } => ({
+  name,
+  rate: rate as Rate,
+});
+
+export function samplerContract(open: (clock: Clock) => Promise<Backend>): void {
+  describe('a sampler', () => {
+    const clock: Clock = { now: new Date('2026-11-23T10:00:00Z') };
+    let backend: Backend;
+    beforeAll(async () => {
+      backend = await open(clock);
+    });
+    afterAll(async () => {
+      await backend[Symbol.asyncDispose]();
+    });
+
+    async function client(): Promise<Sampler> {
+      return (await backend.clients())[0]!;
+    }
+
+    async function converse(sampler: Sampler, of: { name: string; rate: Rate }): Promise<boolean> {
+      const draw = await sampler.reserve(of, newCall());
+      expect(draw.reason).toBe('quota');
+      await sampler.settle(draw, draw.selected ? 'recorded' : 'not-recorded');
+      return draw.selected;
+    }
+
+    test('selects the first conversation, then waits until the next is earned', async () => {
+      const of = campaign(0.25);
+      const draws: boolean[] = [];
+      for (let index = 0; index < 9; index += 1) draws.push(await converse(await client(), of));
+      expect(draws.map(Number).join('')).toBe('100010001');
+    });
+
+    test('a rate of zero selects nothing, not even with the start credit', async () => {
+      const of = campaign(0);
+      for (let index = 0; index < 5; index += 1) expect(await converse(await client(), of)).toBe(false);
+    });
+
+    test.each([0.01, 0.1, 0.3, 1 / 3, 0.5, 0.999, 1])(
+      'at rate %d any 50 conversations are within two of the target',
+      async (rate) => {
+        const of = campaign(rate);
+        const drawn: number[] = [];
+        for (let index = 0; index < 120; index += 1) drawn.push(Number(await converse(await client(), of)));
+        for (let from = 0; from + 50 <= drawn.length; from += 1) {
+          const recorded = drawn.slice(from, from + 50).reduce((sum, each) => sum + each, 0);
+          expect(Math.abs(recorded - rate * 50)).toBeLessThanOrEqual(2);
+        }
+      },
+    );
+
+    test('a call that nobody answered never counts, and gives its place back', async () => {
+      const [sampler, of] = [await client(), campaign(0.1)];
+      for (let index = 0; index < 3; index += 1) {
+        const draw = await sampler.reserve(of, newCall());
+        expect(draw.selected).toBe(true);
+        await sampler.settle(draw, 'no-conversation');
+      }
+      expect(await sampler.counts(of.name)).toEqual({ eligible: 0, recorded: 0, open: 0 });
+    });
+
+    test('a refused call counts as a conversation, not as a recording', async () => {
+      const [sampler, of] = [await client(), campaign(0.1)];
+      const draw = await sampler.reserve(of, newCall());
+      expect(await sampler.counts(of.name)).toEqual({ eligible: 0, recorded: 0, open: 1 });
+      await sampler.settle(draw, 'not-recorded');
+      expect(await sampler.counts(of.name)).toEqual({ eligible: 1, recorded: 0, open: 0 });
+    });
+
+    test('a message that comes twice changes nothing', async () => {
+      const [sampler, of, call] = [await client(), campaign(0.5), newCall()];
+      const [one, two] = await Promise.all([sampler.reserve(of, call), sampler.reserve(of, call)]);
+      expect([one.selected, two.selected]).toEqual([true, true]);
+      expect(await sampler.counts(of.name)).toEqual({ eligible: 0, recorded: 0, open: 1 });
+      await Promise.all([sampler.settle(one, 'recorded'), sampler.settle(two, 'recorded')]);
+      await sampler.settle(one, 'no-conversation');
+      expect(await sampler.counts(of.name)).toEqual({ eligible: 1, recorded: 1, open: 0 });
+      expect((await sampler.reserve(of, call)).selected).toBe(false);
+      expect(await sampler.counts(of.name)).toEqual({ eligible: 1, recorded: 1, open: 0 });
+    });
+
+    test('a reservation that arrives after its settlement takes no place', async () => {
+      const [sampler, of, call] = [await client(), campaign(0.5), newCall()];
+      const heardNothing: Reservation = {
+        campaign: of.name,
+        call,
+        selected: false,
+        reason: 'unavailable',
+        epoch: '2026-11',
+        basis: undefined,
+      };
+      await sampler.settle(heardNothing, 'not-recorded');
+      expect((await sampler.reserve(of, call)).selected).toBe(false);
+      expect(await sampler.counts(of.name)).toEqual({ eligible: 1, recorded: 0, open: 0 });
+    });
+
+    test('clients that ask at the same moment share one start credit', async () => {
+      const of = campaign(0.3);
+      const samplers = await backend.clients();
+      const draws = await Promise.all(
+        Array.from({ length: 40 }, (_, index) => samplers[index % samplers.length]!.reserve(of, newCall())),
+      );
+      expect(draws.filter(({ selected }) => selected)).toHaveLength(1);
+      await Promise.all(
+        draws.map((draw, index) =>
+          samplers[(index + 1) % samplers.length]!.settle(draw, draw.selected ? 'recorded' : 'not-recorded'),
+        ),
+      );
+      expect(await samplers[0]!.counts(of.name)).toEqual({ eligible: 40, recorded: 1, open: 0 });
+    });
+
+    test('the decision can be recomputed from what it was taken on', async () => {
+      const [sampler, of] = [await client(), campaign(0.4)];
+      for (let index = 0; index < 20; index += 1) {
+        const draw = await sampler.reserve(of, newCall());
+        const { eligible, recorded, open } = draw.basis!;
+        expect(draw.selected).toBe(recorded + open + 1 <= 0.4 * eligible + 1 + 1e-9);
+        await sampler.settle(draw, draw.selected ? 'recorded' : 'not-recorded');
+      }
+    });
+
+    test('a selection whose agent died counts as recorded after its lease, until its settlement says otherwise', async () => {
+      const [sampler, of] = [await client(), campaign(0.5)];
+      const lost = await sampler.reserve(of, newCall());
+      const begun = clock.now;
+      try {
+        clock.now = new Date(begun.getTime() + leaseMs - 1);
+        await sampler.reserve(of, newCall());
+        expect(await sampler.counts(of.name)).toEqual({ eligible: 0, recorded: 0, open: 1 });
+        clock.now = new Date(begun.getTime() + leaseMs);
+        await sampler.reserve(of, newCall());
+        expect(await sampler.counts(of.name)).toEqual({ eligible: 1, recorded: 1, open: 0 });
+        await sampler.settle(lost, 'no-conversation');
+        expect(await sampler.counts(of.name)).toEqual({ eligible: 0, recorded: 0, open: 0 });
+      } finally {
+        clock.now = begun;
+      }
+    });
+
+    test('each month has its own counts, and a call settles in the month that drew it', async () => {
+      const [sampler, of] = [await client(), campaign(0.5)];
+      const november = await sampler.reserve(of, newCall());
+      const begun = clock.now;
+      try {
+        clock.now = new Date('2026-12-01T00:00:00Z');
+        const december = await sampler.reserve(of, newCall());
+        expect([november.epoch, december.epoch]).toEqual(['2026-11', '2026-12']);
+        expect(december.selected).toBe(true);
+        await sampler.settle(november, 'recorded');
+        expect(await sampler.counts(of.name)).toEqual({ eligible: 0, recorded: 0, open: 1 });
+      } finally {
+        clock.now = begun;
+      }
+      expect(await sampler.counts(of.name)).toEqual({ eligible: 1, recorded: 1, open: 0 });
+    });
+
+    test('counts and open selections outlive a restart', async () => {
+      const of = campaign(0.5);
+      await converse(await client(), of);
+      await converse(await client(), of);
+      const draw = await (await client()).reserve(of, newCall());
+      expect(draw.selected).toBe(true);
+      await backend.restart();
+      const sampler = await client();
+      expect(await sampler.counts(of.name)).toEqual({ eligible: 2, recorded: 1, open: 1 });
+      await sampler.settle(draw, 'recorded');
+      await sampler.settle(draw, 'recorded');
+      expect(await sampler.counts(of.name)).toEqual({ eligible: 3, recorded: 2, open: 0 });
+    });
+
+    test('whatever happens in whatever order, the ceiling holds at every instant', async () => {
+      const outcome = fc.constantFrom<SettledOutcome>('recorded', 'not-recorded', 'no-conversation');
+      const action = fc.oneof(
+        { weight: 8, arbitrary: fc.record({ do: fc.constant('call' as const), twice: fc.boolean() }) },
+        {
+          weight: 8,
+          arbitrary: fc.record({
+            do: fc.constant('settle' as const),
+            which: fc.nat(20),
+            outcome,
+            twice: fc.boolean(),
+          }),
+        },
+        {
+          weight: 1,
+          arbitrary: fc.record({
+            do: fc.constant('rate' as const),
+            percent: fc.integer({ min: 0, max: 100 }),
+          }),
+        },
+        { weight: 1, arbitrary: fc.constant({ do: 'restart' as const }) },
+      );
+      let restarts = 0;
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(action, { maxLength: 60 }),
+          fc.integer({ min: 1, max: 100 }),
+          async (actions, percent) => {
+            const name = randomUUID();
+            let rate = percent / 100;
+            let highest = rate;
+            const truth: SampleCounts = { eligible: 0, recorded: 0, open: 0 };
+            const running: Reservation[] = [];
+            for (const [index, each] of actions.entries()) {
+              const samplers = await backend.clients();
+              const sampler = samplers[index % samplers.length]!;
+              if (each.do === 'rate') {
+                rate = each.percent / 100;
+                highest = Math.max(highest, rate);
+              } else if (each.do === 'restart') {
+                // Each costs a second of a real server's life: enough of them to be sure, no more.
+                if (restarts < 5) await backend.restart();
+                restarts += 1;
+              } else if (each.do === 'call') {
+                const call = newCall();
+                const draw = await sampler.reserve(campaign(rate, name), call);
+                if (each.twice)
+                  expect((await sampler.reserve(campaign(rate, name), call)).selected).toBe(draw.selected);
+                const ppm = inPartsPerMillion(rate as Rate);
+                const room = (truth.recorded + truth.open) * partsPerMillion <= ppm * truth.eligible;
+                expect(draw.selected).toBe(ppm > 0 && room);
+                if (draw.selected) truth.open += 1;
+                running.push(draw);
+              } else if (running.length > 0) {
+                const draw = running.splice(each.which % running.length, 1)[0]!;
+                const fate = !draw.selected && each.outcome === 'recorded' ? 'not-recorded' : each.outcome;
+                await sampler.settle(draw, fate);
+                if (each.twice) await sampler.settle(draw, fate);
+                if (draw.selected) truth.open -= 1;
+                if (fate !== 'no-conversation') truth.eligible += 1;
+                if (fate === 'recorded') truth.recorded += 1;
+              }
+              expect(truth.recorded).toBeLessThanOrEqual(highest * truth.eligible + 1 + 1e-9);
+            }
+            expect(await (await client()).counts(name)).toEqual(truth);
+          },
+        ),
+        { numRuns: 40 },
+      );
+    });
+  });
+}

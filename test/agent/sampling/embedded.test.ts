@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { AlreadyRunning } from '../../../agent/ledger/writer-lock.ts';
+import { openEmbeddedSampler } from '../../../agent/sampling/embedded.ts';
+import { JournalCorrupt } from '../../../agent/sampling/journal.ts';
+import type { Sampler } from '../../../agent/sampling/sampler.ts';
+import type { CallId, Rate } from '../../../config/units.ts';
+import { leaseMs, samplerContract } from './contract.ts';
+
+const half = { name: 'support', rate: 0.5 as Rate };
+
+samplerContract(async (clock) => {
+  const directory = await mkdtemp(join(tmpdir(), 'tacet-sampling-'));
+  // So small that the journal is begun anew many times.
+  const open = (): Promise<Sampler> =>
+    openEmbeddedSampler({
+      directory,
+      leaseMs,
+      clock: () => clock.now,
+      compactBytes: 2_000,
+      timeoutMs: 10_000,
+    });
+  let sampler = await open();
+  return {
+    clients: () => Promise.resolve([sampler]),
+    async restart() {
+      await sampler[Symbol.asyncDispose]();
+      sampler = await open();
+    },
+    async [Symbol.asyncDispose]() {
+      await sampler[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true });
+    },
+  };
+});
+
+describe('the embedded sampler', () => {
+  let directory: string;
+  let journal: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'tacet-sampling-'));
+    journal = join(directory, 'sampling.journal');
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  async function converse(calls: number): Promise<void> {
+    await using sampler = await openEmbeddedSampler({ directory });
+    for (let call = 0; call < calls; call += 1) {
+      const draw = await sampler.reserve(half, crypto.randomUUID() as CallId);
+      await sampler.settle(draw, draw.selected ? 'recorded' : 'not-recorded');
+    }
+  }
+
+  test('a torn last line is passed over: what it said was never answered', async () => {
+    await converse(4);
+    await appendFile(journal, '1234abcd {"step":"open","ca');
+    await using sampler = await openEmbeddedSampler({ directory });
+    expect(await sampler.counts('support')).toEqual({ eligible: 4, recorded: 2, open: 0 });
+  });
+
+  test('a damaged line in the middle is refused', async () => {
+    await converse(4);
+    await writeFile(
+      journal,
+      (await readFile(journal, 'utf8')).replace('"outcome":"recorded"', '"outcome":"recordEd"'),
+    );
+    await expect(openEmbeddedSampler({ directory })).rejects.toThrow(JournalCorrupt);
+  });
+
+  test('one process counts', async () => {
+    await using _sampler = await openEmbeddedSampler({ directory });
+    await expect(openEmbeddedSampler({ directory })).rejects.toThrow(AlreadyRunning);
+  });
+
+  test('the journal stays small', async () => {
+    await using sampler = await openEmbeddedSampler({
+      directory,
+      compactBytes: 4_000,
+      clock: () => new Date((time += 3_600_000)),
+    });
+    let time = Date.UTC(2026, 10, 1);
+    for (let call = 0; call < 500; call += 1) {
+      const draw = await sampler.reserve(half, crypto.randomUUID() as CallId);
+      await sampler.settle(draw, draw.selected ? 'recorded' : 'not-recorded');
+    }
+    expect((await stat(journal)).size).toBeLessThan(20_000);
+  });
+
+  test('every selection that was answered survives SIGKILL, and the ceiling with it', async () => {
+    const module = JSON.stringify(new URL('../../../agent/sampling/embedded.ts', import.meta.url).href);
+    const program = `
+      const { openEmbeddedSampler } = await import(${module});
+      const sampler = await openEmbeddedSampler({ directory: process.argv[1], timeoutMs: 10_000, compactBytes: 3_000 });
+      for (;;) {
+        const draw = await sampler.reserve({ name: 'support', rate: 0.5 }, crypto.randomUUID());
+        if (draw.selected) process.stdout.write('selected\\n');
+        sampler.settle(draw, draw.selected ? 'recorded' : 'not-recorded');
+        await new Promise(setImmediate);
+      }`;
+    let selected = 0;
+    for (const limit of [30, 60]) {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', program, directory], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const exit = once(child, 'exit');
+      for await (const _line of createInterface(child.stdout)) {
+        selected += 1;
+        if (selected === limit) child.kill('SIGKILL');
+      }
+      await exit;
+    }
+    await using sampler = await openEmbeddedSampler({ directory });
+    const { eligible, recorded, open } = (await sampler.counts('support'))!;
+    expect(recorded + open).toBeGreaterThanOrEqual(selected);
+    expect(recorded + open).toBeLessThanOrEqual(0.5 * eligible + 1);
+  });
+});
