@@ -1,7 +1,9 @@
 import { pause } from './pause.ts';
 import { planCalls, type Destination, type Mix, type PlannedCall, type Script } from './plan.ts';
 import { RtpLine } from './rtp-line.ts';
-import { UserAgent, type Address, type OutgoingCall } from './user-agent.ts';
+import type { Address } from './sip-transactions.ts';
+import type { OutgoingCall } from './telephone-call.ts';
+import { UserAgent } from './user-agent.ts';
 
 export interface CarrierOptions {
   /** Where the calls go: Tacet. */
@@ -13,9 +15,11 @@ export interface CarrierOptions {
   seed: number;
   /** What the callers say, A-law. */
   speech: Uint8Array;
-  address?: string;
-  /** The carrier's own SIP port, any by default: Tacet knows its trunk by it. */
-  port?: number;
+  /**
+   * The telephone that the calls are placed with: open it first where its port must be known beforehand, as a trunk's is
+   * to Tacet. Left out, one is opened and closed here.
+   */
+  telephone?: UserAgent;
   times?: Partial<CallerTimes>;
   /** Resolves when an agent has picked up this caller's call (`DemoPbx.pickedUp`); left out, the answer counts. */
   pickedUp?: (caller: string) => Promise<void>;
@@ -58,10 +62,8 @@ export interface CallResult {
 /** The telephone network: people call the call centre, one after another and many at once. Yields each call as it ends. */
 export async function* runCarrier(options: CarrierOptions): AsyncGenerator<CallResult, void, undefined> {
   const planned = planCalls(options);
-  await using agent = await UserAgent.open({
-    address: options.address ?? '127.0.0.1',
-    port: options.port ?? 0,
-  });
+  await using own = options.telephone === undefined ? await UserAgent.open() : undefined;
+  const telephone = options.telephone ?? own!;
   const stopped = new AbortController();
   const signal = AbortSignal.any([stopped.signal, ...(options.signal === undefined ? [] : [options.signal])]);
   const finished: CallResult[] = [];
@@ -80,7 +82,7 @@ export async function* runCarrier(options: CarrierOptions): AsyncGenerator<CallR
     for (const [index, call] of planned.entries()) {
       await pause(startedAt + (index * 1_000) / options.callsPerSecond - performance.now(), signal);
       if (signal.aborted) return;
-      track(placeCall(agent, call, options, signal).then((result) => void finished.push(result)));
+      track(placeCall(telephone, call, options, signal).then((result) => void finished.push(result)));
     }
   };
   track(placeAll());
@@ -100,15 +102,15 @@ export async function* runCarrier(options: CarrierOptions): AsyncGenerator<CallR
 
 /** One person's call, from dialling to hanging up. */
 async function placeCall(
-  agent: UserAgent,
+  telephone: UserAgent,
   plan: PlannedCall,
   options: CarrierOptions,
   signal: AbortSignal,
 ): Promise<CallResult> {
   const times = { ...usualTimes, ...options.times };
-  await using line = await RtpLine.open(agent.address);
+  await using line = await RtpLine.open(telephone.address);
   const { called, caller } = plan;
-  const call = agent.call({ target: options.target, called, caller, offer: line.offer() });
+  const call = telephone.call({ target: options.target, called, caller, offer: line.offer() });
   call.onEarlyMedia((sdp) => line.heed(sdp));
   line.speak(options.speech);
 

@@ -1,7 +1,8 @@
 import { pause } from './pause.ts';
 import { randomFrom } from './plan.ts';
 import { RtpLine } from './rtp-line.ts';
-import { UserAgent, type IncomingCall } from './user-agent.ts';
+import type { IncomingCall } from './telephone-call.ts';
+import { UserAgent } from './user-agent.ts';
 
 export interface PbxOptions {
   address?: string;

@@ -164,8 +164,10 @@ describe("the demo's carrier and PBX together", () => {
       isBusy: (called) => called.endsWith('486'),
       ringMs: { min: 150, max: 250 },
     });
+    await using telephone = await UserAgent.open();
     const results: CallResult[] = [];
     const carrier = runCarrier({
+      telephone,
       target: pbx,
       destinations: [{ campaign: 'support', called: '+33800000001', busy: '+33800000486' }],
       calls: 20,
