@@ -56,7 +56,7 @@ interface Received {
   dialog: Dialog | undefined;
   /** The reliable provisional response that waits for its PRACK. */
   reliable: { rseq: number; resend: Alarm; giveUp: Alarm } | undefined;
-  /** Rings when the application has said nothing about an INVITE for 64*T1. */
+  /** Rings when the application has said nothing about an INVITE for 6*64*T1, longer than any proxy's timer C. */
   silence: Alarm | undefined;
 }
 
@@ -320,7 +320,7 @@ export class Incoming {
   }
 
   #expectAnswer(received: Received): void {
-    received.silence = this.#stack.after(this.#stack.giveUpMs, () => this.#late(received.transaction));
+    received.silence = this.#stack.after(6 * this.#stack.giveUpMs, () => this.#late(received.transaction));
   }
 
   #settle(received: Received): void {

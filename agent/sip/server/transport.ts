@@ -46,7 +46,16 @@ export interface Listener {
   readonly host: string;
   /** Sends bytes (latin1 text). `failed` is called where the system refuses, e.g. no route to the host. */
   send(text: string, to: Address, failed?: (error: Error) => void): void;
+  /**
+   * Asks whether anything is bound there: a keep-alive from a connected socket, since the system tells only those of
+   * an ICMP error. `refused` is called at most once; close it when the answer no longer matters.
+   */
+  probe(to: Address, refused: () => void): Probe;
   close(): Promise<void>;
+}
+
+export interface Probe {
+  close(): void;
 }
 
 export type Receive = (bytes: Buffer, source: Address, listener: Listener) => void;
@@ -75,6 +84,7 @@ export async function listenUdp(options: ListenOptions, receive: Receive): Promi
         if (error) failed?.(error);
       });
     },
+    probe: (to, refused) => openProbe(family, address, to, refused),
     close: () =>
       new Promise((resolve) => {
         if (!open) {
@@ -89,6 +99,26 @@ export async function listenUdp(options: ListenOptions, receive: Receive): Promi
   socket.on('error', () => undefined);
   socket.on('message', (bytes, source) => receive(bytes, source, listener));
   return listener;
+}
+
+function openProbe(family: 4 | 6, local: string, to: Address, refused: () => void): Probe {
+  const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
+  let open = true;
+  const close = (): void => {
+    if (open) socket.close();
+    open = false;
+  };
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    close();
+    if (error.code === 'ECONNREFUSED' || error.code === 'EHOSTUNREACH') refused();
+  });
+  socket.bind(0, local, () => {
+    if (!open) return;
+    socket.connect(to.port, to.address, () => {
+      if (open) socket.send('\r\n\r\n');
+    });
+  });
+  return { close };
 }
 
 /** A wildcard address is none that a peer could use: the first address of the machine stands in for it. */

@@ -2,7 +2,7 @@
 import { giveUpMs } from '../clock.ts';
 import type { Alarm, BaseTimers, Clock } from '../clock.ts';
 import type { SipRequest, SipResponse } from '../message.ts';
-import type { Address, Listener } from '../transport.ts';
+import type { Address, Listener, Probe } from '../transport.ts';
 import { inviteClient } from './invite-client.ts';
 import { inviteServer } from './invite-server.ts';
 import { nonInviteClient } from './non-invite-client.ts';
@@ -265,6 +265,7 @@ class ClientMachine extends Transaction {
   readonly #ended: (transaction: ClientTransaction) => void;
   #response: { response: SipResponse; source: Address } | undefined;
   #ack: string | undefined;
+  #probe: Probe | undefined;
 
   constructor(
     owner: ClientTransaction,
@@ -287,6 +288,7 @@ class ClientMachine extends Transaction {
 
   receive(response: SipResponse, source: Address): void {
     this.#response = { response, source };
+    this.#probe?.close();
     const { status } = response;
     if (status < 200) this.run('1xx');
     else if (this.#owner.method !== 'INVITE') this.run('200-699');
@@ -299,6 +301,8 @@ class ClientMachine extends Transaction {
       case 'send request':
         if (event !== 'start') this.countRetransmission();
         listener.send(text, target, () => this.run('transport error'));
+        // Silence for T1: a peer that is not there says so by ICMP, 32 seconds earlier than timer B or F.
+        if (event !== 'start') this.#probe ??= listener.probe(target, () => this.run('transport error'));
         return;
       case 'send ACK':
         if (this.#response) this.#ack ??= this.#ackFor(this.#response.response);
@@ -323,6 +327,7 @@ class ClientMachine extends Transaction {
   }
 
   protected ended(): void {
+    this.#probe?.close();
     this.#user.onEnded();
     this.#ended(this.#owner);
   }

@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram';
 import { describe, expect, it } from 'vitest';
 import type { Dialog } from 'drachtio-srf';
 import { Sipp, runSipp } from '../../../peers/sipp.ts';
@@ -13,7 +14,8 @@ async function bridge(
 ): Promise<Bench & { pbxAt: (port: number) => void }> {
   let pbx = 0;
   const bench = await openBench(quick, (srf) => {
-    srf.invite(bridgeTo(srf, () => `sip:200@127.0.0.1:${pbx}`, bridged));
+    const carry = bridgeTo(srf, () => `sip:200@127.0.0.1:${pbx}`, bridged);
+    srf.invite((req, res) => void carry(req, res));
   });
   return { ...bench, pbxAt: (port) => (pbx = port) };
 }
@@ -84,6 +86,61 @@ describe('a call through a B2BUA on the embedded server, SIPp at both ends', () 
     expect(successful).toBe(60);
     await nothingLeft(bench.server);
   });
+});
+
+/** Stands before a peer and loses the first copy of every message, both ways. */
+async function lossyRelay(to: () => number): Promise<{ port: number; lost: () => number } & AsyncDisposable> {
+  const seen = new Set<string>();
+  const outer = createSocket('udp4');
+  const inner = createSocket('udp4');
+  let from = 0;
+  const passes = (bytes: Buffer): boolean => {
+    const text = bytes.toString('latin1');
+    if (text.trim() === '') return false;
+    if (seen.has(text)) return true;
+    seen.add(text);
+    return false;
+  };
+  outer.on('message', (bytes, { port }) => {
+    if (bytes.length > 4) from = port;
+    if (passes(bytes)) inner.send(bytes, to(), '127.0.0.1');
+  });
+  inner.on('message', (bytes) => {
+    if (passes(bytes)) outer.send(bytes, from, '127.0.0.1');
+  });
+  for (const socket of [outer, inner]) {
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  }
+  return {
+    port: outer.address().port,
+    lost: () => seen.size,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of [outer, inner]) await new Promise<void>((resolve) => socket.close(resolve));
+    },
+  };
+}
+
+describe('a network that loses the first copy of everything', () => {
+  it.each(['caller', 'PBX'] as const)(
+    'on the side of the %s: the call goes on, by retransmission',
+    async (side) => {
+      await using bench = await bridge();
+      await using answering = await Sipp.start({ scenario: { builtIn: 'uas' }, calls: 3 });
+      await using relay = await lossyRelay(() => (side === 'PBX' ? answering.port : bench.port));
+      bench.pbxAt(side === 'PBX' ? relay.port : answering.port);
+      const called = await runSipp({
+        scenario: { builtIn: 'uac' },
+        target: { port: side === 'caller' ? relay.port : bench.port },
+        calls: 3,
+        args: ['-d', '100'],
+      });
+      expect(called, called.errors).toMatchObject({ exitCode: 0, successful: 3, failed: 0 });
+      expect((await answering.finished()).successful).toBe(3);
+      expect(relay.lost()).toBeGreaterThan(8);
+      expect(bench.server.statistics().retransmissions).toBeGreaterThan(2);
+      await nothingLeft(bench.server);
+    },
+  );
 });
 
 describe('an application that answers or calls by itself', () => {

@@ -22,6 +22,7 @@ export async function openPeer(serverPort: number): Promise<Peer> {
   const received: Received[] = [];
   const waiting: Received[] = [];
   socket.on('message', (bytes) => {
+    if (bytes.length <= 4) return;
     const parsed = parseMessage(bytes);
     if (!parsed.ok)
       throw new Error(`the server sent what cannot be read: ${parsed.why}\n${bytes.toString()}`);

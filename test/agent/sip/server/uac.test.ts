@@ -78,6 +78,15 @@ describe('an INVITE of the application', () => {
     await nothingLeft(call.bench.server);
   });
 
+  it('to a port where nobody listens ends with 503 as soon as the system says so', async () => {
+    await using bench = await openBench(quick);
+    const gone = await openPeer(bench.port);
+    await gone[Symbol.asyncDispose]();
+    const failure = bench.srf.createUAC(`sip:1@127.0.0.1:${gone.port}`, { localSdp: sdp });
+    await expect(failure).rejects.toMatchObject({ status: 503 });
+    await nothingLeft(bench.server);
+  });
+
   it('to a host that has no address ends with 503', async () => {
     await using bench = await openBench(quick);
     const failure = bench.srf.createUAC('sip:1@host.invalid', { localSdp: sdp });

@@ -87,7 +87,7 @@ describe('what the server answers by itself', () => {
   });
 
   it('500 to an INVITE and to an OPTIONS that the application never answers', async () => {
-    await using bench = await openBench(quick, (srf) => {
+    await using bench = await openBench({ timers: { t1Ms: 5, t2Ms: 40, t4Ms: 50 } }, (srf) => {
       srf.invite(() => undefined);
       srf.options(() => undefined);
     });

@@ -53,6 +53,7 @@ function bench(refused?: Error) {
       sent.push([clock.now(), text]);
       if (refused) failed?.(refused);
     },
+    probe: () => ({ close: () => undefined }),
     close: () => Promise.resolve(),
   };
   const stack = new Stack(clock, rfcTimers);
