@@ -58,7 +58,9 @@ async function ringAgent({ invite, media, house }: SelectedCall, caller: Leg): P
             await ringing;
             await media.connect();
           })
-          .catch((error: unknown) => house.log.warn({ call: invite.call, err: error }, 'early media not usable'));
+          .catch((error: unknown) =>
+            house.log.warn({ call: invite.call, err: error }, 'early media not usable'),
+          );
       },
       onRetry: async () => {
         await early;

@@ -17,16 +17,30 @@ export async function carryCall(invite: Invite, house: House): Promise<Outcome> 
   let outcome: Outcome | undefined;
   try {
     outcome =
-      rule === undefined ? await passThrough(invite, house, { kind: 'unmatched' }) : await carrySampled(invite, rule, house);
+      rule === undefined
+        ? await passThrough(invite, house, { kind: 'unmatched' })
+        : await carrySampled(invite, rule, house);
     return outcome;
   } finally {
     const { kind, answered } = outcome ?? { kind: 'unreachable' as const, answered: false };
     const campaign = rule?.campaign.name;
     house.metrics.callEnded(campaign ?? 'none', kind);
-    house.log.info({ call: invite.call, campaign, outcome: kind, detail: outcome?.detail, by: outcome?.hungUpBy }, 'call ended');
+    house.log.info(
+      { call: invite.call, campaign, outcome: kind, detail: outcome?.detail, by: outcome?.hungUpBy },
+      'call ended',
+    );
     await house.ledger
-      .append({ kind: 'call.ended', call: invite.call, campaign, outcome: kind, answered, recorded: kind === 'recorded' })
-      .catch((error: unknown) => house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'));
+      .append({
+        kind: 'call.ended',
+        call: invite.call,
+        campaign,
+        outcome: kind,
+        answered,
+        recorded: kind === 'recorded',
+      })
+      .catch((error: unknown) =>
+        house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
+      );
   }
 }
 
@@ -44,7 +58,10 @@ function matchRule(invite: Invite, house: House): CampaignRule | undefined {
 /** Draws, carries the call as the draw says, and settles the draw with what became of it. */
 async function carrySampled(invite: Invite, rule: CampaignRule, house: House): Promise<Outcome> {
   const { campaign, constraint } = rule;
-  const draw = await house.sampler.reserve({ name: campaign.name, rate: constraint.rate as Rate }, invite.call);
+  const draw = await house.sampler.reserve(
+    { name: campaign.name, rate: constraint.rate as Rate },
+    invite.call,
+  );
   house.metrics.decision(
     campaign.name,
     draw.reason === 'unavailable' ? 'unavailable' : draw.selected ? 'selected' : 'passed-over',
@@ -61,7 +78,9 @@ async function carrySampled(invite: Invite, rule: CampaignRule, house: House): P
   try {
     const written = writeDecision(invite, rule, draw, house);
     if (!draw.selected) {
-      written.catch((error: unknown) => house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'));
+      written.catch((error: unknown) =>
+        house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
+      );
       return (outcome = await passThrough(invite, house, { kind: 'unselected', onAnswered: conversation }));
     }
     const why = await written.then(

@@ -18,7 +18,10 @@ export interface Conversation {
 }
 
 /** Bridged: from here on both parties talk. */
-export async function converse(call: SelectedCall, { legs, watch, mayRecord }: Conversation): Promise<Outcome> {
+export async function converse(
+  call: SelectedCall,
+  { legs, watch, mayRecord }: Conversation,
+): Promise<Outcome> {
   const { media, house } = call;
   const refusedBefore = watch.refused.aborted;
   const started = mayRecord && !refusedBefore ? await startRecording(call) : undefined;
@@ -27,7 +30,11 @@ export async function converse(call: SelectedCall, { legs, watch, mayRecord }: C
   using limit = callLimit(house);
   const never = new AbortController().signal;
 
-  const talking = carryLegs(legs, anchoredCrossing(media, async () => recording?.follow(media)), limit.signal);
+  const talking = carryLegs(
+    legs,
+    anchoredCrossing(media, async () => recording?.follow(media)),
+    limit.signal,
+  );
   const first = await firstOf({
     ended: () => talking,
     refused: whenAborted(refusedBefore ? never : watch.refused),
@@ -56,7 +63,12 @@ export async function converse(call: SelectedCall, { legs, watch, mayRecord }: C
   if (watch.refused.aborted) await refuse();
 
   if (watch.refused.aborted) return { kind: 'refused', answered: true, hungUpBy: end.by, detail: undefined };
-  return { kind: recording === undefined ? 'unrecorded' : 'recorded', answered: true, hungUpBy: end.by, detail };
+  return {
+    kind: recording === undefined ? 'unrecorded' : 'recorded',
+    answered: true,
+    hungUpBy: end.by,
+    detail,
+  };
 }
 
 async function startRecording(call: SelectedCall): Promise<Recording | string> {
@@ -84,8 +96,14 @@ async function startRecording(call: SelectedCall): Promise<Recording | string> {
   }
 }
 
-async function keep({ invite, house }: SelectedCall, recording: Recording, failure: string | undefined): Promise<void> {
-  const kept = await recording.finish(failure === undefined ? 'hangup' : failure === 'media-lost' ? failure : 'interrupted');
+async function keep(
+  { invite, house }: SelectedCall,
+  recording: Recording,
+  failure: string | undefined,
+): Promise<void> {
+  const kept = await recording.finish(
+    failure === undefined ? 'hangup' : failure === 'media-lost' ? failure : 'interrupted',
+  );
   if (failure === undefined) house.metrics.recordingKept();
   else house.metrics.recordingFailed(failure);
   house.log.info({ call: invite.call, recording: recording.id, kept, failure }, 'recording closed');
@@ -101,7 +119,13 @@ export async function writeAnnounced(
   if (announced.kind === 'refused') await writeRefusal(call, watch);
   if (announced.kind === 'ended' || announced.played === undefined) return;
   const { name, hash } = rule.prompt;
-  await house.ledger.append({ kind: 'call.told', call: invite.call, prompt: name, hash, ...announced.played });
+  await house.ledger.append({
+    kind: 'call.told',
+    call: invite.call,
+    prompt: name,
+    hash,
+    ...announced.played,
+  });
 }
 
 async function writeRefusal({ invite, house }: SelectedCall, { refusal }: RefusalWatch): Promise<void> {

@@ -19,7 +19,9 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
           await media.connect();
           invite.progress(183, answer);
         })
-        .catch((error: unknown) => house.log.warn({ call: invite.call, err: error }, 'early media not usable'));
+        .catch((error: unknown) =>
+          house.log.warn({ call: invite.call, err: error }, 'early media not usable'),
+        );
     },
     onRetry: async () => {
       await early;
@@ -33,7 +35,8 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
     const kind = outcomeOfStatus(dialled.status);
     return { kind, answered: false, hungUpBy: undefined, detail: String(dialled.status) };
   }
-  if (dialled.kind !== 'answered') return { kind: 'abandoned', answered: false, hungUpBy: 'agent', detail: undefined };
+  if (dialled.kind !== 'answered')
+    return { kind: 'abandoned', answered: false, hungUpBy: 'agent', detail: undefined };
 
   await using caller = dialled.leg;
   if (dialled.sdp !== '') await media.caller.accept(dialled.sdp);
@@ -47,7 +50,12 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
   const ended = AbortSignal.any([caller.ended, agent.ended, house.shutdown]);
   const told = new AbortController();
   const agentHears = media.agent.play(prompt, AbortSignal.any([told.signal, ended]));
-  const announced = await announce(media.caller, { prompt, graceMs: campaign.announcement.graceMs }, watch, ended);
+  const announced = await announce(
+    media.caller,
+    { prompt, graceMs: campaign.announcement.graceMs },
+    watch,
+    ended,
+  );
   told.abort();
   await agentHears;
   await writeAnnounced(call, announced, watch);

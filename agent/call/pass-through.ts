@@ -28,7 +28,12 @@ export async function passThrough(invite: Invite, house: House, passed: PassedAs
       return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: undefined };
     case 'failed':
       invite.reject(dialled.status, dialled.reason, dialled.headers);
-      return { kind: outcomeOfStatus(dialled.status), answered: false, hungUpBy: undefined, detail: String(dialled.status) };
+      return {
+        kind: outcomeOfStatus(dialled.status),
+        answered: false,
+        hungUpBy: undefined,
+        detail: String(dialled.status),
+      };
     case 'answered':
     case 'offered':
       break;
@@ -39,7 +44,8 @@ export async function passThrough(invite: Invite, house: House, passed: PassedAs
     const near = await invite.answer(dialled.sdp);
     await using _near = near;
     far = dialled.kind === 'answered' ? dialled.leg : await acceptLate(near, dialled);
-    if (far === undefined) return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: 'no answer in ACK' };
+    if (far === undefined)
+      return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: 'no answer in ACK' };
     passed.onAnswered?.();
     const legs = invite.from.kind === 'trunk' ? { caller: near, agent: far } : { caller: far, agent: near };
     using limit = callLimit(house);

@@ -49,7 +49,11 @@ export class Recording implements AsyncDisposable {
    *
    * @throws RecordingRefused, LedgerUnavailable: nothing was copied, the call goes on unrecorded (I4)
    */
-  static async start(media: MediaSession, grounds: RecordingGrounds, means: RecordingMeans): Promise<Recording> {
+  static async start(
+    media: MediaSession,
+    grounds: RecordingGrounds,
+    means: RecordingMeans,
+  ): Promise<Recording> {
     const recording = randomUUID() as RecordingId;
     const { call, campaign, constraint, retainUntil, parties } = grounds;
     const reasons = {
@@ -113,7 +117,13 @@ export class Recording implements AsyncDisposable {
     if (this.#heldSince !== undefined) this.#declareHold(totals.stoppedAt);
     await this.#stream.close({ reason, totals });
     const { packets } = totals;
-    await this.#means.ledger.append({ kind: 'recording.closed', call: this.#call, recording: this.id, reason, packets });
+    await this.#means.ledger.append({
+      kind: 'recording.closed',
+      call: this.#call,
+      recording: this.id,
+      reason,
+      packets,
+    });
   }
 
   /** Destroys what was kept, everywhere, with evidence (I2); also what `finish` kept before. */

@@ -69,7 +69,14 @@ const passedHeaders = new Set([
 ]);
 
 /** Connects to the SIP server. @throws EdgeUnavailable */
-export async function openEdge({ control, peers, log, onInvite, refusing, onStranger }: EdgeOptions): Promise<Edge> {
+export async function openEdge({
+  control,
+  peers,
+  log,
+  onInvite,
+  refusing,
+  onStranger,
+}: EdgeOptions): Promise<Edge> {
   const srf = new Srf();
   const state = { connected: false };
   const closing = new AbortController();
@@ -144,7 +151,10 @@ async function dial(
   try {
     const dialled = await srf.createUAC(
       uriTo(to, invite.called),
-      { headers: headersOf(invite, contentType), ...(sdp === undefined ? { noAck: true } : { localSdp: sdp }) },
+      {
+        headers: headersOf(invite, contentType),
+        ...(sdp === undefined ? { noAck: true } : { localSdp: sdp }),
+      },
       {
         cbRequest: (_error, request) => {
           sent = request;
@@ -159,7 +169,12 @@ async function dial(
         await destroy();
         return { kind: 'given-up' };
       }
-      return { kind: 'offered', sdp: offer, accept: async (answer) => new Leg(await ack(answer)), release: destroy };
+      return {
+        kind: 'offered',
+        sdp: offer,
+        accept: async (answer) => new Leg(await ack(answer)),
+        release: destroy,
+      };
     }
     const leg = new Leg(dialled);
     if (signal.aborted) {
@@ -170,7 +185,12 @@ async function dial(
   } catch (error) {
     if (signal.aborted) return { kind: 'given-up' };
     if (error instanceof Srf.SipError) {
-      return { kind: 'failed', status: error.status, reason: error.reason ?? '', headers: failureHeaders(error.res) };
+      return {
+        kind: 'failed',
+        status: error.status,
+        reason: error.reason ?? '',
+        headers: failureHeaders(error.res),
+      };
     }
     return { kind: 'failed', status: 503, reason: messageOf(error), headers: {} };
   } finally {
@@ -182,7 +202,8 @@ async function dial(
 function failureHeaders(response: SrfResponse | undefined): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const name of ['Reason', 'Retry-After', 'Warning']) {
-    if (response?.has(name)) headers[name] = response.get(name);
+    const value = response?.get(name);
+    if (value !== undefined) headers[name] = value;
   }
   return headers;
 }
@@ -209,6 +230,7 @@ function headersOf(invite: Invite, contentType: string | undefined): Record<stri
 /** A peer's URI with the called user part in it: `sip:192.0.2.1:5060` and `200` give `sip:200@192.0.2.1:5060`. */
 export function uriTo(peer: Peer, called: string): string {
   const colon = peer.uri.indexOf(':');
-  const rest = userOf(peer.uri) === undefined ? peer.uri.slice(colon + 1) : peer.uri.slice(peer.uri.indexOf('@') + 1);
+  const rest =
+    userOf(peer.uri) === undefined ? peer.uri.slice(colon + 1) : peer.uri.slice(peer.uri.indexOf('@') + 1);
   return `${peer.uri.slice(0, colon)}:${called === '' ? '' : `${called}@`}${rest}`;
 }

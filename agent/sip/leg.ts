@@ -135,7 +135,11 @@ export class Leg implements AsyncDisposable {
   async request({ method, headers, body }: InDialogRequest): Promise<number> {
     if (this.ended.aborted) return 481;
     try {
-      const response = await this.#dialog.request({ method, headers, ...(body === undefined ? {} : { body }) });
+      const response = await this.#dialog.request({
+        method,
+        headers,
+        ...(body === undefined ? {} : { body }),
+      });
       return response.status;
     } catch {
       return 503;
@@ -168,14 +172,18 @@ export class Leg implements AsyncDisposable {
       sdp: undefined,
     }));
     if (this.ended.aborted) return;
-    const body = answer.sdp === undefined ? {} : { body: answer.sdp, headers: { 'Content-Type': 'application/sdp' } };
+    const body =
+      answer.sdp === undefined ? {} : { body: answer.sdp, headers: { 'Content-Type': 'application/sdp' } };
     res.send(answer.status, answer.reason, body);
     if (ack !== undefined) answer.acknowledge?.(await ack);
   }
 
   async #requested(method: InDialogRequest['method'], req: SrfRequest, res: SrfResponse): Promise<void> {
     const headers = Object.fromEntries(
-      passedHeaders.flatMap((name) => (req.has(name) ? [[name, req.get(name)]] : [])),
+      passedHeaders.flatMap((name) => {
+        const value = req.get(name);
+        return value === undefined ? [] : [[name, value]];
+      }),
     );
     const body = req.body === '' ? undefined : req.body;
     const status = await this.#answerRequest({ method, headers, body }).catch(() => 500);

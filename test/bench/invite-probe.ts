@@ -83,10 +83,25 @@ function linesOf(message: string, names: string[]): string[] {
 
 function answerTo(request: string, status: string): string {
   const copied = linesOf(request, ['via', 'from', 'call-id', 'cseq']);
-  return [`SIP/2.0 ${status}`, ...copied, `To: ${headerOf(request, 'to') ?? ''};tag=b`, 'Content-Length: 0', '', ''].join('\r\n');
+  return [
+    `SIP/2.0 ${status}`,
+    ...copied,
+    `To: ${headerOf(request, 'to') ?? ''};tag=b`,
+    'Content-Length: 0',
+    '',
+    '',
+  ].join('\r\n');
 }
 
 function acknowledge(response: string): string {
   const copied = linesOf(response, ['via', 'from', 'to', 'call-id']);
-  return ['ACK sip:probe SIP/2.0', ...copied, 'Max-Forwards: 70', 'CSeq: 1 ACK', 'Content-Length: 0', '', ''].join('\r\n');
+  return [
+    'ACK sip:probe SIP/2.0',
+    ...copied,
+    'Max-Forwards: 70',
+    'CSeq: 1 ACK',
+    'Content-Length: 0',
+    '',
+    '',
+  ].join('\r\n');
 }

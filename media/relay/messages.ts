@@ -1,0 +1,106 @@
+/** What the main thread and a relay worker say to each other. Sides are numbered: 0 the caller's, 1 the agent's. */
+import type { Digit } from '../plane.ts';
+import type { EpochMicros, Side } from '../../config/units.ts';
+import type { MessagePort } from 'node:worker_threads';
+import type { EpochOffset } from './clock.ts';
+
+export type SideNumber = 0 | 1;
+export const sideNames: readonly Side[] = ['caller', 'agent'];
+
+/**
+ * From whom a side takes RTP. `signalled`: only from the address and port in its SDP. `address`: from any port of that
+ * address until one is locked (NAT), the signalled one winning whenever it speaks up.
+ */
+export type Latching = 'signalled' | 'address';
+
+export type G711 = 'PCMA' | 'PCMU';
+
+/** What a side's far end agreed to, as far as packets are concerned. */
+export interface SideTerms {
+  /** Where the far end hears, from its SDP. */
+  address: string;
+  port: number;
+  rtcpPort: number;
+  codec: G711;
+  /** Payload types in what we send to the far end. */
+  audioType: number;
+  eventType: number | undefined;
+  /** Payload types in what the far end sends to us, beyond the above, when our own offer numbered them otherwise. */
+  receivedEventType: number | undefined;
+  /** Whether the far end wants to hear us now (RFC 3264 section 8.4: not while it holds us inactive or sendonly). */
+  listening: boolean;
+}
+
+export interface WorkerData {
+  commands: MessagePort;
+  epochOffset: EpochOffset;
+  /** `Float64Array` of the plane's totals, indexed by `totals`. */
+  totals: SharedArrayBuffer;
+}
+
+export const totals = {
+  packetsReceived: 0,
+  packetsSent: 1,
+  'wrong-source': 2,
+  malformed: 3,
+  'unknown-payload': 4,
+  size: 5,
+} as const;
+
+/** Fields of a side in its session's shared `Float64Array`: the agent's follow the caller's. */
+export const sideFields = {
+  packetsReceived: 0,
+  packetsSent: 1,
+  packetsLost: 2,
+  wrongSource: 3,
+  jitterTicks: 4,
+  lastPacketAt: 5,
+  size: 6,
+} as const;
+
+export interface Audio {
+  PCMA: SharedArrayBuffer;
+  PCMU: SharedArrayBuffer;
+}
+
+export type Command =
+  | {
+      do: 'open';
+      session: number;
+      address: string;
+      ports: [number, number];
+      latching: Latching;
+      statistics: SharedArrayBuffer;
+    }
+  | { do: 'close'; session: number }
+  | { do: 'agree'; session: number; side: SideNumber; terms: SideTerms | undefined }
+  | { do: 'connect'; session: number; connected: boolean }
+  | { do: 'play'; session: number; side: SideNumber; playback: number; audio: Audio; repeat: boolean }
+  | { do: 'hush'; session: number; side: SideNumber; playback: number }
+  | { do: 'fork'; session: number; fork: number }
+  | { do: 'pause'; session: number; paused: boolean }
+  | { do: 'unfork'; session: number };
+
+export interface Numbered {
+  id: number;
+  command: Command;
+}
+
+/** Answer to `unfork`; the plain commands answer with the instant at which they took effect. */
+export interface ForkCounts {
+  at: EpochMicros;
+  packets: [number, number];
+  bytes: [number, number];
+}
+
+export type Report =
+  | { tell: 'done'; id: number; at: EpochMicros }
+  | { tell: 'unforked'; id: number; counts: ForkCounts }
+  | { tell: 'failed'; id: number; reason: string; portTaken: boolean }
+  | { tell: 'digit'; session: number; side: SideNumber; digit: Digit; at: EpochMicros }
+  | { tell: 'played'; playback: number; frames: number; complete: boolean }
+  | { tell: 'batch'; fork: number; batch: Uint8Array };
+
+/** Every packet that Tacet sends or plays holds this much audio. */
+export const frameMs = 20;
+export const frameBytes = 160;

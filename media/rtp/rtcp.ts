@@ -1,0 +1,50 @@
+/** RTCP crossing the relay (RFC 3550 section 6): each side knows only the SSRC that we send it. */
+
+const senderReport = 200;
+const receiverReport = 201;
+const sourceDescription = 202;
+const goodbye = 203;
+const senderInfoBytes = 20;
+const reportBlockBytes = 24;
+
+/** Whose SSRCs stand where after the crossing. */
+export interface RtcpMapping {
+  /** SSRC of the stream that the receiving side hears from us. */
+  sender: number;
+  /** SSRC that the receiving side's far end sends with: what report blocks speak of. */
+  reported: number;
+  /** Added to the RTP timestamp of sender reports, ticks. */
+  timestampOffset: number;
+}
+
+/**
+ * Rewrites a compound RTCP packet in place. Packets of other types are cut off with all that follows them, since the
+ * relay cannot vouch for what SSRCs they carry.
+ *
+ * @returns the length that may be sent on; 0 when nothing of it may
+ */
+export function rewriteRtcp(
+  packet: Uint8Array,
+  length: number,
+  { sender, reported, timestampOffset }: RtcpMapping,
+): number {
+  const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
+  let at = 0;
+  while (at + 8 <= length) {
+    const size = (view.getUint16(at + 2) + 1) * 4;
+    if (view.getUint8(at) >>> 6 !== 2 || at + size > length) return at;
+    const type = view.getUint8(at + 1);
+    const count = view.getUint8(at) & 0x1f;
+    if (type < senderReport || type > goodbye) return at;
+    if (count > 0 || type === senderReport || type === receiverReport) view.setUint32(at + 4, sender);
+    if (type === sourceDescription && count > 1) return at;
+    if (type === senderReport || type === receiverReport) {
+      const blocks = at + 8 + (type === senderReport ? senderInfoBytes : 0);
+      if (blocks + count * reportBlockBytes > at + size) return at;
+      if (type === senderReport) view.setUint32(at + 16, (view.getUint32(at + 16) + timestampOffset) >>> 0);
+      for (let block = 0; block < count; block++) view.setUint32(blocks + block * reportBlockBytes, reported);
+    }
+    at += size;
+  }
+  return at;
+}

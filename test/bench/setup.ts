@@ -1,0 +1,122 @@
+/**
+ * Call set-up through Tacet: SIPp loads it at stepped rates, and a probe (one socket that is caller and PBX at once)
+ * measures the time from an INVITE handed to Tacet to the INVITE that Tacet sends on. The figures are those of the
+ * highest rate at which no call failed. All on loopback and on the same cores, SIPp and the probe included.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { freePort, freePortRange } from '../peers/free-port.ts';
+import { Program } from '../peers/program.ts';
+import { Sipp, runSipp } from '../peers/sipp.ts';
+import { temporaryFolder } from '../peers/temporary-folder.ts';
+import { openInviteProbe, type InviteProbe } from './invite-probe.ts';
+
+const ratesCps = [25, 50, 100, 150, 200, 250, 300, 400];
+const secondsPerStep = 6;
+const holdMs = 500;
+
+export async function run(say: (line: string) => void): Promise<Record<string, unknown>> {
+  await using home = await temporaryFolder('bench-setup');
+  await using probe = await openInviteProbe();
+  const site = { sipPort: await freePort(), carrierPort: await freePort(), pbxPort: await freePort() };
+  const configFile = await writeSite(home.path, probe.port, site);
+  const command = new URL('../../agent/cli/tacet.ts', import.meta.url).pathname;
+  await using tacet = await Program.start(process.execPath, [command, 'start', '--config', configFile]);
+  await tacet.printed(/"msg":"ready"/u);
+
+  let best: Record<string, unknown> = { cps: 0, failed: 0 };
+  for (const cps of ratesCps) {
+    const step = await load(cps, probe, site);
+    say(`${cps} calls/s: ${JSON.stringify(step)}`);
+    if (step.failed > 0) break;
+    best = { cps, ...step };
+  }
+  return best;
+}
+
+async function load(
+  cps: number,
+  probe: InviteProbe,
+  site: { sipPort: number; carrierPort: number; pbxPort: number },
+) {
+  const calls = cps * secondsPerStep;
+  await using _pbx = await Sipp.start({ scenario: { builtIn: 'uas' }, port: site.pbxPort });
+  const over = new AbortController();
+  const loading = runSipp({
+    scenario: { builtIn: 'uac' },
+    target: { port: site.sipPort },
+    port: site.carrierPort,
+    service: '+33800000001',
+    calls,
+    rate: cps,
+    limit: cps * 10,
+    args: ['-d', String(holdMs)],
+    timeoutMs: 60_000,
+  }).finally(() => over.abort());
+
+  const latencies: number[] = [];
+  let lost = 0;
+  while (!over.signal.aborted) {
+    const latency = await probe.probe({ port: site.sipPort }, '+33899999999');
+    if (latency === undefined) lost++;
+    else latencies.push(latency);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const { failed, successful } = await loading;
+  latencies.sort((a, b) => a - b);
+  return {
+    failed: failed + lost + (successful < calls ? calls - successful - failed : 0),
+    inviteToInviteP50Ms: quantile(latencies, 0.5),
+    inviteToInviteP99Ms: quantile(latencies, 0.99),
+  };
+}
+
+function quantile(sorted: number[], share: number): number {
+  const value = sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+  return Math.round(value * 100) / 100;
+}
+
+async function writeSite(
+  folder: string,
+  probePort: number,
+  { sipPort, carrierPort, pbxPort }: { sipPort: number; carrierPort: number; pbxPort: number },
+): Promise<string> {
+  const peer = (name: string, port: number, routes: string[]) => ({
+    name,
+    sources: ['127.0.0.1'],
+    ports: [port],
+    uri: `sip:127.0.0.1:${port}`,
+    routes,
+  });
+  await mkdir(join(folder, 'data'));
+  await writeFile(
+    join(folder, 'campaigns.yaml'),
+    stringify({
+      campaigns: [
+        {
+          name: 'bench',
+          direction: 'inbound',
+          match: { called: ['+338*'] },
+          rate: 0,
+          purpose: 'training',
+          controller: 'Bench',
+        },
+      ],
+    }),
+  );
+  const configFile = join(folder, 'tacet.yaml');
+  await writeFile(
+    configFile,
+    stringify({
+      dataDir: join(folder, 'data'),
+      campaigns: 'campaigns.yaml',
+      sip: { listen: [{ address: '127.0.0.1', port: sipPort }] },
+      trunks: [peer('carrier', carrierPort, ['pbx']), peer('probe', probePort, ['probe-pbx'])],
+      pbxs: [peer('pbx', pbxPort, ['carrier']), peer('probe-pbx', probePort, [])],
+      media: { ports: await freePortRange(40) },
+      http: { port: 0 },
+    }),
+  );
+  return configFile;
+}
