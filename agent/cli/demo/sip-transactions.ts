@@ -25,9 +25,8 @@ export type Respond = (
 ) => void;
 
 /** RFC 3261 section 17.1.1.1: T1, the round-trip estimate; T2, the longest interval; 64*T1, when one gives up. */
-const t1Ms = 500;
+const usualT1Ms = 500;
 const t2Ms = 4_000;
-const giveUpMs = 64 * t1Ms;
 
 const noAnswer: SipResponse = { status: 408, reason: 'Request Timeout', headers: [], body: '' };
 
@@ -44,13 +43,14 @@ export class SipTransactions implements AsyncDisposable {
   readonly address: string;
   readonly port: number;
   readonly #socket: Socket;
+  readonly #t1Ms: number;
   readonly #onRequest: (request: SipRequest, from: Address, respond: Respond) => void;
   /** Our requests without a final response, by branch and method. */
   readonly #waiting = new Map<string, Waiting>();
   /** The ACK that each of our answered INVITEs got, for a final response that comes again. */
-  readonly #acknowledged = new Memory<{ text: string; to: Address }>();
+  readonly #acknowledged: Memory<{ text: string; to: Address }>;
   /** The last response to each request that we were sent. */
-  readonly #served = new Memory<{ text: string | undefined }>();
+  readonly #served: Memory<{ text: string | undefined }>;
   /** Final responses to an INVITE that we repeat until the ACK comes, by Call-ID and CSeq. */
   readonly #unacknowledged = new Map<string, Disposable>();
   #closed = false;
@@ -58,8 +58,12 @@ export class SipTransactions implements AsyncDisposable {
   private constructor(
     socket: Socket,
     onRequest: (request: SipRequest, from: Address, respond: Respond) => void,
+    t1Ms: number,
   ) {
     this.#socket = socket;
+    this.#t1Ms = t1Ms;
+    this.#acknowledged = new Memory(64 * t1Ms);
+    this.#served = new Memory(64 * t1Ms);
     this.#onRequest = onRequest;
     ({ address: this.address, port: this.port } = socket.address());
     socket.on('message', (datagram, from) => this.#receive(datagram.toString('utf8'), from));
@@ -70,11 +74,12 @@ export class SipTransactions implements AsyncDisposable {
   static async open(
     local: Address,
     onRequest: (request: SipRequest, from: Address, respond: Respond) => void,
+    t1Ms = usualT1Ms,
   ): Promise<SipTransactions> {
     const socket = createSocket('udp4');
     socket.bind(local.port, local.address);
     await once(socket, 'listening');
-    return new SipTransactions(socket, onRequest);
+    return new SipTransactions(socket, onRequest, t1Ms);
   }
 
   /** The Via of a new transaction. */
@@ -85,7 +90,7 @@ export class SipTransactions implements AsyncDisposable {
 
   /**
    * Sends a request until it is answered. A failed INVITE is acknowledged here (RFC 3261 section 17.1.1.3), a 2xx by
-   * the caller, with `acknowledge`. Silence for 32 s, or an end of ours, is a 408.
+   * the caller, with `acknowledge`. Silence for 64*T1, or an end of ours, is a 408.
    */
   request(
     request: SipRequest,
@@ -108,6 +113,18 @@ export class SipTransactions implements AsyncDisposable {
         to,
       });
     });
+  }
+
+  /** After a CANCEL one does not wait for ever: 64*T1, then the INVITE counts as unanswered (RFC 3261 section 9.1). */
+  expectEnd(invite: SipRequest): void {
+    const key = `${branchOf(invite)} INVITE`;
+    const waiting = this.#waiting.get(key);
+    if (waiting === undefined) return;
+    const timer = setTimeout(() => {
+      this.#waiting.delete(key);
+      waiting.resolve(noAnswer);
+    }, 64 * this.#t1Ms);
+    waiting.retransmission = { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 
   /** Sends the ACK to a 2xx, now and whenever the 2xx comes again (RFC 3261 section 13.2.2.4). */
@@ -193,11 +210,11 @@ export class SipTransactions implements AsyncDisposable {
 
   #sendUntilDisposed(text: string, to: Address, longestMs: number, gaveUp: () => void): Disposable {
     if (this.#closed) return { [Symbol.dispose]: () => undefined };
-    let intervalMs = t1Ms;
+    let intervalMs = this.#t1Ms;
     let waitedMs = 0;
     const again = (): void => {
       waitedMs += intervalMs;
-      if (waitedMs >= giveUpMs) {
+      if (waitedMs >= 64 * this.#t1Ms) {
         gaveUp();
         return;
       }
@@ -254,6 +271,11 @@ function ackOfFailure(invite: SipRequest, response: SipResponse): SipRequest {
 /** Values by key, forgotten once nobody can ask for them any more: a transaction is over after 64*T1. */
 class Memory<Value> {
   readonly #entries = new Map<string, { value: Value; at: number }>();
+  readonly #keptMs: number;
+
+  constructor(keptMs: number) {
+    this.#keptMs = keptMs;
+  }
 
   get(key: string): Value | undefined {
     return this.#entries.get(key)?.value;
@@ -264,7 +286,7 @@ class Memory<Value> {
     this.#entries.delete(key);
     this.#entries.set(key, { value, at: now });
     for (const [old, { at }] of this.#entries) {
-      if (now - at <= giveUpMs) break;
+      if (now - at <= this.#keptMs) break;
       this.#entries.delete(old);
     }
   }

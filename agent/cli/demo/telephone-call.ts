@@ -91,6 +91,7 @@ export class OutgoingCall {
         body: '',
       };
       await this.#transactions.request(cancel, this.#target);
+      this.#transactions.expectEnd(this.#invite);
     }
     await this.answer;
     await this.#dialog?.bye();

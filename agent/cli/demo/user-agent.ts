@@ -13,6 +13,8 @@ export interface UserAgentOptions {
   port?: number;
   /** Calls to this telephone; without it they are answered with 486. */
   onCall?: (call: IncomingCall) => void;
+  /** T1 of RFC 3261, 500 ms by default: repeats begin after it, patience ends after 64 of it. */
+  t1Ms?: number;
 }
 
 export class UserAgent implements AsyncDisposable {
@@ -31,6 +33,7 @@ export class UserAgent implements AsyncDisposable {
       (request, _from, respond) => {
         if (opened.agent !== undefined) opened.agent.#receive(request, respond, options.onCall);
       },
+      options.t1Ms,
     );
     opened.agent = new UserAgent(transactions);
     return opened.agent;

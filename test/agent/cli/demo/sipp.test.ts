@@ -10,7 +10,7 @@ const speech = new Uint8Array(8_000).fill(0xd5);
 const destinations = [{ campaign: 'support', called: '+33800000001', busy: '+33800000486' }];
 const quick = { talkMs: 300, refuseAfterMs: 100, abandonAfterMs: 150 };
 
-async function callsOf(pbx: { address: string; port: number }, mix: Mix, calls = 1): Promise<CallResult[]> {
+async function callsOf(pbx: { address: string; port: number }, mix: Mix, calls = 1, times = {}): Promise<CallResult[]> {
   const carrier = runCarrier({
     target: pbx,
     destinations,
@@ -19,7 +19,7 @@ async function callsOf(pbx: { address: string; port: number }, mix: Mix, calls =
     mix,
     seed: 1,
     speech,
-    times: quick,
+    times: { ...quick, ...times },
   });
   const results: CallResult[] = [];
   for await (const result of carrier) results.push(result);
@@ -75,7 +75,7 @@ describe("the demo's callers, against a PBX that is SIPp", () => {
 
   it('give up after an early answer, with a BYE', async () => {
     await using pbx = await Sipp.start({ scenario: 'pbx-answers', calls: 1, keys: { ring_ms: 0 } });
-    const [result] = await callsOf(pbx, { abandon: 1 });
+    const [result] = await callsOf(pbx, { abandon: 1 }, 1, { abandonAfterMs: 800 });
     expect(result).toMatchObject({ status: 200, answered: true, hungUpBy: 'caller' });
     expect((await pbx.finished()).exitCode).toBe(0);
   });

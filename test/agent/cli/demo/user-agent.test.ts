@@ -115,6 +115,24 @@ describe('a telephone of the demo', () => {
     await hungUp;
   });
 
+  it('gives up on a far end that says nothing, or nothing more after a CANCEL', async () => {
+    await using far = await FarEnd.open();
+    await using agent = await UserAgent.open({ t1Ms: 2 });
+    const target = { address: '127.0.0.1', port: far.port };
+    const unheard = agent.call({ target, called: 'a', caller: 'b', offer: sdp });
+    expect(await unheard.answer).toMatchObject({ status: 408 });
+    await using other = await FarEnd.open();
+    const ringing = agent.call({
+      target: { address: '127.0.0.1', port: other.port },
+      called: 'a',
+      caller: 'b',
+      offer: sdp,
+    });
+    other.say(reply(await other.next(), '180 Ringing'));
+    await ringing.hangUp();
+    expect(await ringing.answer).toMatchObject({ status: 408 });
+  });
+
   it('answers a request that comes twice the same way twice, and rings once', async () => {
     await using far = await FarEnd.open();
     let calls = 0;
