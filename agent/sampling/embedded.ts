@@ -78,10 +78,9 @@ class EmbeddedSampler implements Sampler {
   async reserve({ name, rate }: { name: string; rate: Rate }, call: CallId): Promise<Reservation> {
     const now = this.#clock();
     const epoch = epochOf(now);
-    const basis = this.#tally.counts(name, epoch);
     const known = this.#tally.stateOf(call);
     const place = { campaign: name, epoch, call, at: now.getTime() };
-    const selected = this.#tally.draw(place, inPartsPerMillion(rate));
+    const { selected, basis } = this.#tally.draw(place, inPartsPerMillion(rate));
     const reservation = { campaign: name, call, epoch };
     if (!selected) return { ...reservation, selected, reason: 'quota', basis };
     if (await this.#isDurable({ step: 'open', ...place })) {

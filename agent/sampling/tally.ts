@@ -55,16 +55,20 @@ export class Tally {
     return this.#calls.get(call)?.state;
   }
 
-  /** Draws for a call that is not known yet; a known one keeps its answer. */
-  draw(draw: { campaign: string; epoch: string; call: string; at: number }, ppm: number): boolean {
+  /** Draws for a call that is not known yet; a known one keeps its answer. `basis`: the counts that decided. */
+  draw(
+    draw: { campaign: string; epoch: string; call: string; at: number },
+    ppm: number,
+  ): { selected: boolean; basis: SampleCounts } {
     const { campaign, epoch, call, at } = draw;
     this.#lapse(campaign, epoch, at);
+    const basis = this.counts(campaign, epoch);
     const known = this.#calls.get(call);
-    if (known !== undefined) return known.state === 'open';
-    const selected = isSelected(this.#period(campaign, epoch).counts, ppm);
+    if (known !== undefined) return { selected: known.state === 'open', basis };
+    const selected = isSelected(basis, ppm);
     if (selected) this.apply({ step: 'open', ...draw });
     else this.#calls.set(call, { campaign, epoch, state: 'passed', since: at });
-    return selected;
+    return { selected, basis };
   }
 
   apply(step: Step): void {

@@ -1,0 +1,209 @@
+/**
+ * The ledger against the store, pure: does what is kept have its reason, does what was promised to be gone stay gone, and
+ * was each draw the one that the counts allowed? What it is given it does not trust to be in agreement.
+ */
+import type { Rate } from '../../config/units.ts';
+import type { LedgerEntry, LedgerEvent } from '../ledger/ledger.ts';
+import { inPartsPerMillion, isSelected } from '../sampling/gate.ts';
+
+/** A recording as the store has it. */
+export interface StoredRecording {
+  header: {
+    recording: string;
+    call: string;
+    campaign: string;
+    purpose: string;
+    class: string;
+    legalBasis: string;
+    controller: string;
+    law: string[];
+    /** RFC 3339. */
+    retainUntil: string;
+    /** Hash of the ledger entry that allowed it. */
+    allowedBy: string;
+  };
+  /** `open`: still being written. `interrupted`: it broke off and nobody closed it. */
+  state: 'open' | 'complete' | 'interrupted';
+  /** Arrival of its first packet, microseconds since the Unix epoch; undefined when it holds none. */
+  firstPacketAt: number | undefined;
+}
+
+/** What the store keeps of a recording that it destroyed. */
+export interface StoredTombstone {
+  recording: string;
+  proof: string;
+}
+
+export interface StoreEvidence {
+  recordings: readonly StoredRecording[];
+  tombstones: readonly StoredTombstone[];
+}
+
+export interface Finding {
+  recording: string | undefined;
+  call: string | undefined;
+  /** As a sentence that goes on from "recording X" or "call X". */
+  reason: string;
+}
+
+/** The agent's clocks are held within this of each other; an order closer than this cannot be told from the times. */
+export const clockToleranceMs = 100;
+
+type Of<Kind extends LedgerEvent['kind']> = Extract<LedgerEvent, { kind: Kind }>;
+interface Told<Kind extends LedgerEvent['kind']> {
+  entry: LedgerEntry;
+  event: Of<Kind>;
+}
+
+/** What the ledger tells, by call and by recording. */
+class Story {
+  readonly decided = new Map<string, Told<'call.decided'>>();
+  readonly told = new Map<string, Told<'call.told'>[]>();
+  readonly refused = new Map<string, Told<'call.refused'>>();
+  readonly allowed = new Map<string, Told<'recording.allowed'>>();
+  readonly closed = new Map<string, Told<'recording.closed'>>();
+  readonly failed = new Map<string, Told<'recording.failed'>>();
+  readonly destroyed = new Map<string, Told<'recording.destroyed'>>();
+
+  constructor(entries: Iterable<LedgerEntry>) {
+    for (const entry of entries) this.#read(entry, entry.event);
+  }
+
+  #read(entry: LedgerEntry, event: LedgerEvent): void {
+    switch (event.kind) {
+      case 'call.decided':
+        this.decided.set(event.call, { entry, event });
+        return;
+      case 'call.told':
+        this.told.set(event.call, [...(this.told.get(event.call) ?? []), { entry, event }]);
+        return;
+      case 'call.refused':
+        this.refused.set(event.call, { entry, event });
+        return;
+      case 'recording.allowed':
+        this.allowed.set(event.recording, { entry, event });
+        return;
+      case 'recording.closed':
+        this.closed.set(event.recording, { entry, event });
+        return;
+      case 'recording.failed':
+        if (event.recording !== undefined) this.failed.set(event.recording, { entry, event });
+        return;
+      case 'recording.destroyed':
+        // Told again with its proof when the store confirms it later.
+        this.destroyed.set(event.recording, { entry, event });
+        return;
+      case 'agent.started':
+      case 'agent.stopped':
+      case 'recording.exported':
+      case 'call.ended':
+    }
+  }
+}
+
+/**
+ * @param entries of a chain that was checked before
+ * @param now beyond which date a recording is overdue
+ */
+export function audit(entries: Iterable<LedgerEntry>, store: StoreEvidence, now: Date): Finding[] {
+  const story = new Story(entries);
+  const stored = new Map(store.recordings.map((recording) => [recording.header.recording, recording]));
+  const tombstones = new Map(store.tombstones.map((tombstone) => [tombstone.recording, tombstone]));
+  return [
+    ...[...story.decided.values()].flatMap(({ event }) => drawFindings(event)),
+    ...store.recordings.flatMap((recording) => storedFindings(recording, story, tombstones, now)),
+    ...[...story.allowed.values()].flatMap(({ event }) => endFindings(event, story, stored, tombstones, now)),
+  ];
+}
+
+/** The draw again, from the counts that it was taken on. */
+function drawFindings(event: Of<'call.decided'>): Finding[] {
+  const { call, basis, rate, selected, reason } = event;
+  const say = (text: string): Finding[] => [{ recording: undefined, call, reason: text }];
+  if (reason !== 'quota' || basis === undefined) {
+    return selected ? say('was selected without the counts that could have allowed it') : [];
+  }
+  if (isSelected(basis, inPartsPerMillion(rate as Rate)) === selected) return [];
+  return say(
+    selected ? 'was selected although the rate was used up' : 'was passed over although its turn had come',
+  );
+}
+
+/** Whether a stored recording has everything that it may be kept for. */
+function storedFindings(
+  { header, firstPacketAt }: StoredRecording,
+  story: Story,
+  tombstones: ReadonlyMap<string, StoredTombstone>,
+  now: Date,
+): Finding[] {
+  const { recording, call } = header;
+  const findings: Finding[] = [];
+  const say = (reason: string): unknown => findings.push({ recording, call, reason });
+  if (story.destroyed.has(recording)) say('was destroyed according to the ledger, but is in the store');
+  if (tombstones.has(recording)) say('has a tombstone, but is in the store');
+  if (new Date(header.retainUntil) < now) say(`is overdue: it was to be erased by ${header.retainUntil}`);
+  const allowed = story.allowed.get(recording);
+  if (allowed === undefined) {
+    say('was never allowed by the ledger');
+    return findings;
+  }
+  if (allowed.entry.hash !== header.allowedBy) say('names another ledger entry than the one that allowed it');
+  for (const difference of differences(header, allowed.event)) say(difference);
+  const decided = story.decided.get(call);
+  if (decided?.event.selected !== true) say('is of a call that was not selected');
+  else if (decided.entry.sequence > allowed.entry.sequence) say('was allowed before its call was drawn');
+  const told = story.told.get(call) ?? [];
+  if (!told.some(({ entry, event }) => event.complete && entry.sequence < allowed.entry.sequence)) {
+    say('was allowed before its announcement had been heard to the end');
+  }
+  if (story.refused.has(call)) say('is of a call that was refused');
+  const allowedAt = Date.parse(allowed.entry.at);
+  if (firstPacketAt !== undefined && firstPacketAt / 1_000 < allowedAt - clockToleranceMs) {
+    say('has audio from before it was allowed');
+  }
+  return findings;
+}
+
+function differences(header: StoredRecording['header'], allowed: Of<'recording.allowed'>): string[] {
+  const keys = ['call', 'campaign', 'purpose', 'class', 'legalBasis', 'controller'] as const;
+  const changed: string[] = keys
+    .filter((key) => header[key] !== allowed[key])
+    .map((key) => `says ${key} "${header[key]}", the ledger allowed "${allowed[key]}"`);
+  if (header.law.join() !== allowed.law.join()) changed.push('names other laws than the ledger');
+  if (new Date(header.retainUntil) > new Date(allowed.retainUntil)) {
+    changed.push(
+      `is kept until ${header.retainUntil}, longer than the ledger allowed (${allowed.retainUntil})`,
+    );
+  }
+  return changed;
+}
+
+/** Whether what was allowed came to an end, and whether the end is the one that the store shows. */
+function endFindings(
+  { recording, call, retainUntil }: Of<'recording.allowed'>,
+  story: Story,
+  stored: ReadonlyMap<string, StoredRecording>,
+  tombstones: ReadonlyMap<string, StoredTombstone>,
+  now: Date,
+): Finding[] {
+  const say = (reason: string): Finding[] => [{ recording, call, reason }];
+  const tombstone = tombstones.get(recording);
+  const destroyed = story.destroyed.get(recording)?.event;
+  if (destroyed !== undefined) {
+    if (tombstone === undefined) {
+      return stored.has(recording)
+        ? []
+        : say('was destroyed according to the ledger, but the store has no tombstone of it');
+    }
+    return destroyed.proof === undefined || destroyed.proof === tombstone.proof
+      ? []
+      : say('has another proof of its destruction in the ledger than in the store');
+  }
+  if (stored.has(recording) || tombstone !== undefined || story.failed.has(recording)) return [];
+  if (story.closed.has(recording)) {
+    return new Date(retainUntil) < now
+      ? []
+      : say('was closed, but is not in the store (lost, or still in the spool)');
+  }
+  return say('has no end: not closed, failed or destroyed, and not in the store');
+}
