@@ -56,8 +56,8 @@ class RedisSampler implements Sampler {
   readonly #leaseMs: number;
   readonly #clock: () => Date;
   readonly #onAvailability: AvailabilityListener | undefined;
-  /** What Redis must still be told; resolves when it has counted it. */
-  readonly #owed = new Set<() => Promise<void>>();
+  /** What Redis must still be told, and what to call when it was counted. */
+  readonly #owed = new Map<() => Promise<void>, () => void>();
   #payTimer: NodeJS.Timeout | undefined;
   #available = false;
   #lastError = 'not connected yet';
@@ -134,6 +134,9 @@ class RedisSampler implements Sampler {
     await Promise.race([this.#payOwed(), late]);
     timer.abort();
     clearTimeout(this.#payTimer);
+    // Nobody waits for ever for a Redis that is not there.
+    for (const letGo of this.#owed.values()) letGo();
+    this.#owed.clear();
     this.#redis.disconnect();
   }
 
@@ -173,14 +176,14 @@ class RedisSampler implements Sampler {
       this.#owed.delete(pay);
       counted.resolve(undefined);
     };
-    this.#owed.add(pay);
+    this.#owed.set(pay, () => counted.resolve(undefined));
     if (this.#redis.status === 'ready') pay().catch(() => this.#payLater());
     await counted.promise;
   }
 
   /** In small groups, so that reservations find their way between. */
   async #payOwed(): Promise<void> {
-    const owed = [...this.#owed];
+    const owed = [...this.#owed.keys()];
     while (owed.length > 0 && this.#redis.status === 'ready') {
       await Promise.allSettled(owed.splice(0, 50).map((pay) => pay()));
     }

@@ -138,6 +138,13 @@ describe('the Redis sampler', () => {
     expect(await watch.sampler.counts(of.name)).toEqual({ eligible: 2, recorded: 1, open: 0 });
   });
 
+  test('closing without a Redis lets go of who waits for a settlement', async () => {
+    const client = new Client({ url: `redis://127.0.0.1:${await freePort()}`, closeMs: 20 });
+    const settled = client.sampler.settle(await client.sampler.reserve(of, newCall()), 'not-recorded');
+    await client[Symbol.asyncDispose]();
+    await settled;
+  });
+
   test('closing delivers what is owed', async () => {
     const client = new Client({ url: server.url });
     await client.until(true);
