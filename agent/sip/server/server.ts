@@ -10,7 +10,7 @@ import type { BaseTimers, Clock } from './clock.ts';
 import { ControlConnection } from './control/connection.ts';
 import { Incoming } from './incoming.ts';
 import { parseMessage, serialize, stampVia } from './message.ts';
-import type { Header } from './message.ts';
+import type { Header, SipRequest, SipResponse } from './message.ts';
 import { Outgoing } from './outgoing.ts';
 import { Stack, newTag } from './stack.ts';
 import type { Counted, DropReason } from './stack.ts';
@@ -33,7 +33,9 @@ export interface SipServerOptions {
 export type SipServerEvent =
   | { kind: 'dropped'; reason: DropReason; source: Address }
   | { kind: 'malformed'; why: string; answered: boolean; source: Address }
-  | { kind: 'application connected' | 'application lost' };
+  | { kind: 'application connected' | 'application lost' }
+  /** A fault of this server, met while it took a message: that message is lost, the calls go on. */
+  | { kind: 'failed'; error: unknown; source: Address };
 
 export interface SipServer extends AsyncDisposable {
   /** What `srf.connect()` takes. */
@@ -99,7 +101,15 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       else stack.counted.dropped.malformed += 1;
       return;
     }
-    const { message } = parsed;
+    try {
+      take(parsed.message, source, listener);
+    } catch (error) {
+      // One message must not end all calls.
+      options.onEvent?.({ kind: 'failed', error, source });
+    }
+  };
+
+  const take = (message: SipRequest | SipResponse, source: Address, listener: Listener): void => {
     if (message.kind === 'request') {
       stampVia(message, source);
       incoming.receive(message, source, listener);

@@ -6,7 +6,8 @@ import type { Clock } from '../clock.ts';
 import { limits, splitMessage, textOf } from '../message.ts';
 import type { RawMessage, SipRequest, SipResponse } from '../message.ts';
 import type { Address, Listener } from '../transport.ts';
-import { FrameReader, frame, maxFrameBytes } from './frame.ts';
+import { FrameError, FrameReader, frame, maxFrameBytes } from './frame.ts';
+import { messageOf } from '../../../../config/errors.ts';
 
 /** What an application may ask for, taken apart. */
 export interface Requests {
@@ -106,10 +107,20 @@ export class ControlConnection implements Application {
 
   #take(chunk: Buffer): void {
     try {
-      for (const payload of this.#reader.read(chunk)) this.#obey(payload);
-    } catch {
-      // Not frames: there is no telling where the next one would begin.
+      for (const payload of this.#reader.read(chunk)) this.#obeyed(payload);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      // There is no telling where the next frame would begin.
       this.#socket.destroy();
+    }
+  }
+
+  /** Every frame is answered, also one that meets a fault of ours: a promise of the application hangs on it. */
+  #obeyed(payload: string): void {
+    try {
+      this.#obey(payload);
+    } catch (error) {
+      this.refuse(payload.slice(0, Math.max(0, payload.indexOf('|'))), `Server error: ${messageOf(error)}`);
     }
   }
 

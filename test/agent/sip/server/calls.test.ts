@@ -125,14 +125,15 @@ describe('a network that loses the first copy of everything', () => {
     'on the side of the %s: the call goes on, by retransmission',
     async (side) => {
       await using bench = await bridge();
-      await using answering = await Sipp.start({ scenario: { builtIn: 'uas' }, calls: 3 });
+      await using answering = await Sipp.start({ scenario: 'pbx-answers', calls: 3 });
       await using relay = await lossyRelay(() => (side === 'PBX' ? answering.port : bench.port));
       bench.pbxAt(side === 'PBX' ? relay.port : answering.port);
       const called = await runSipp({
         scenario: { builtIn: 'uac' },
         target: { port: side === 'caller' ? relay.port : bench.port },
         calls: 3,
-        args: ['-d', '100'],
+        // Longer than SIPp waits before it repeats the 200 whose ACK got lost.
+        args: ['-d', '1500'],
       });
       expect(called, called.errors).toMatchObject({ exitCode: 0, successful: 3, failed: 0 });
       expect((await answering.finished()).successful).toBe(3);
