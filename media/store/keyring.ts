@@ -1,0 +1,92 @@
+/**
+ * The store's keys. One X25519 pair is the store's own; each recording has a data key, which lies on disk only wrapped to
+ * that pair. Destroying the wrapped key destroys every copy of the recording, wherever it was copied to.
+ */
+import {
+  createDecipheriv,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  randomBytes,
+  type KeyObject,
+} from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TacetError } from '../../config/errors.ts';
+import { keyBytes, nonce, publicKeyOf, rawOf, seal, sealingKey, tagBytes } from '../fork/seal.ts';
+import { overwriteAndUnlink, writeDurably } from './durable.ts';
+
+/** The recording's key is gone: nothing of it can be read any more. */
+export class KeyDestroyed extends TacetError {
+  readonly recording: string;
+  constructor(recording: string) {
+    super(`recording ${recording}: its key was destroyed; nothing of it can be read`);
+    this.recording = recording;
+  }
+}
+
+/** A sealed box that is not for this store, or was changed. */
+export class SealBroken extends TacetError {}
+
+export class KeyRing {
+  readonly #directory: string;
+  readonly #private: KeyObject;
+  /** Raw, base64: what agents seal to. */
+  readonly publicKey: string;
+
+  constructor(storeDirectory: string) {
+    this.#directory = join(storeDirectory, 'keys');
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    const path = join(this.#directory, 'store.pem');
+    if (!existsSync(path)) {
+      const pem = generateKeyPairSync('x25519').privateKey.export({ format: 'pem', type: 'pkcs8' });
+      writeDurably(path, Buffer.from(pem), 0o600);
+    }
+    this.#private = createPrivateKey(readFileSync(path));
+    this.publicKey = rawOf(createPublicKey(this.#private)).toString('base64');
+  }
+
+  /** @throws SealBroken */
+  unseal(box: Uint8Array): Buffer {
+    if (box.length < keyBytes + tagBytes) throw new SealBroken(`a sealed box of ${box.length} bytes`);
+    const ephemeral = box.subarray(0, keyBytes);
+    const tagAt = box.length - tagBytes;
+    try {
+      const shared = diffieHellman({ privateKey: this.#private, publicKey: publicKeyOf(ephemeral) });
+      const key = sealingKey(shared, ephemeral, Buffer.from(this.publicKey, 'base64'));
+      const decipher = createDecipheriv('aes-256-gcm', key, nonce);
+      decipher.setAuthTag(box.subarray(tagAt));
+      return Buffer.concat([decipher.update(box.subarray(keyBytes, tagAt)), decipher.final()]);
+    } catch {
+      throw new SealBroken('a sealed box is not for this store, or was changed');
+    }
+  }
+
+  /** Makes a recording's data key; it is on stable storage when this returns. */
+  create(recording: string): Buffer {
+    const key = randomBytes(keyBytes);
+    writeDurably(this.#path(recording), seal(this.publicKey, key), 0o600);
+    return key;
+  }
+
+  /** @throws KeyDestroyed, SealBroken */
+  open(recording: string): Buffer {
+    if (!existsSync(this.#path(recording))) throw new KeyDestroyed(recording);
+    return this.unseal(readFileSync(this.#path(recording)));
+  }
+
+  has(recording: string): boolean {
+    return existsSync(this.#path(recording));
+  }
+
+  /** Overwrites and removes the wrapped key. Nothing happens when it is gone already. */
+  destroy(recording: string): void {
+    const path = this.#path(recording);
+    if (existsSync(path)) overwriteAndUnlink(path);
+  }
+
+  #path(recording: string): string {
+    return join(this.#directory, `${recording}.key`);
+  }
+}
