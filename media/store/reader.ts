@@ -1,0 +1,44 @@
+/** Reading a store's folder: for the CLI at the store, never for the agent (I7). Works beside a running store. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { TacetError } from '../../config/errors.ts';
+import { Catalogue, type CatalogueRow, type Tombstone } from './catalogue.ts';
+import { KeyRing } from './keyring.ts';
+import { openFile, SealedFileBroken } from './sealed-file.ts';
+
+/** There is no such recording, or nothing to listen to yet. */
+export class RecordingUnreadable extends TacetError {}
+
+export type StoredRecording = CatalogueRow;
+
+export interface StoreReader extends Disposable {
+  recordings(): StoredRecording[];
+  tombstones(): Tombstone[];
+  /** The WAV. @throws RecordingUnreadable, KeyDestroyed, SealedFileBroken */
+  read(id: string): Buffer;
+}
+
+export function openStoreReader(directory: string): StoreReader {
+  const path = join(directory, 'catalogue.sqlite');
+  if (!existsSync(path)) return { recordings: () => [], tombstones: () => [], read: nothing, [Symbol.dispose]: () => undefined };
+  const catalogue = new Catalogue(path, { readOnly: true });
+  return {
+    recordings: () => catalogue.all(),
+    tombstones: () => catalogue.tombstones(),
+    read(id) {
+      const row = catalogue.get(id);
+      if (row === undefined) return nothing(id);
+      if (row.details === undefined) throw new RecordingUnreadable(`recording ${id} is still being made`);
+      const sealed = readFileSync(join(directory, 'objects', `${id}.wav.sealed`));
+      const wav = openFile(new KeyRing(directory).open(id), 'audio', sealed);
+      if (createHash('sha256').update(wav).digest('hex') !== row.details.hash) throw new SealedFileBroken(`recording ${id} was changed`);
+      return wav;
+    },
+    [Symbol.dispose]: () => catalogue[Symbol.dispose](),
+  };
+}
+
+function nothing(id: string): never {
+  throw new RecordingUnreadable(`there is no recording ${id}; "recordings list" names those that are kept`);
+}

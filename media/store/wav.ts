@@ -1,0 +1,27 @@
+/** A stereo WAV: caller left, agent right, 8 kHz, 16 bit. */
+import type { Side } from '../../config/units.ts';
+
+const headerBytes = 44;
+
+export function stereoWav(samples: Record<Side, Int16Array>): Buffer {
+  const { caller, agent } = samples;
+  const data = caller.length * 4;
+  const wav = Buffer.alloc(headerBytes + data);
+  wav.write('RIFF', 0, 'latin1');
+  wav.writeUInt32LE(headerBytes - 8 + data, 4);
+  wav.write('WAVEfmt ', 8, 'latin1');
+  wav.writeUInt32LE(16, 16);
+  wav.writeUInt16LE(1, 20);
+  wav.writeUInt16LE(2, 22);
+  wav.writeUInt32LE(8_000, 24);
+  wav.writeUInt32LE(32_000, 28);
+  wav.writeUInt16LE(4, 32);
+  wav.writeUInt16LE(16, 34);
+  wav.write('data', 36, 'latin1');
+  wav.writeUInt32LE(data, 40);
+  for (let index = 0; index < caller.length; index++) {
+    wav.writeInt16LE(caller[index]!, headerBytes + index * 4);
+    wav.writeInt16LE(agent[index]!, headerBytes + index * 4 + 2);
+  }
+  return wav;
+}
