@@ -48,8 +48,20 @@ const end = z.strictObject({
   reason: z.enum(['hangup', 'stopped', 'interrupted', 'media-lost']),
   totals: z.strictObject({ stoppedAt: micros, packets: bySide, bytes: bySide }),
 });
-const destroyReason = z.enum(['refused', 'not-told', 'stopped-by-supervisor', 'private-call', 'retention', 'erasure-request']);
-const receipt = z.strictObject({ recording: id, destroyedAt: z.iso.datetime(), bytes: count, proof: z.string() });
+const destroyReason = z.enum([
+  'refused',
+  'not-told',
+  'stopped-by-supervisor',
+  'private-call',
+  'retention',
+  'erasure-request',
+]);
+const receipt = z.strictObject({
+  recording: id,
+  destroyedAt: z.iso.datetime(),
+  bytes: count,
+  proof: z.string(),
+});
 
 const agentMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('hello'), agent: text, boot: text }),

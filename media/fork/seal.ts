@@ -2,7 +2,14 @@
  * Sealing to the store: whoever has its public key can write, only the store can read (I7). An ephemeral X25519 key
  * agrees with the store's (RFC 7748), HKDF-SHA256 makes a key of it (RFC 5869), AES-256-GCM does the rest.
  */
-import { createCipheriv, createPublicKey, diffieHellman, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto';
+import {
+  createCipheriv,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
 
 export const keyBytes = 32;
 export const tagBytes = 16;
@@ -21,7 +28,9 @@ export function rawOf(publicKey: KeyObject): Buffer {
 
 /** The key that both ends come to: bound to both public keys. */
 export function sealingKey(shared: Buffer, ephemeral: Uint8Array, recipient: Uint8Array): Buffer {
-  return Buffer.from(hkdfSync('sha256', shared, Buffer.concat([ephemeral, recipient]), 'tacet sealed box v1', keyBytes));
+  return Buffer.from(
+    hkdfSync('sha256', shared, Buffer.concat([ephemeral, recipient]), 'tacet sealed box v1', keyBytes),
+  );
 }
 
 /** @param to the store's public key, raw, base64 */

@@ -125,7 +125,12 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
 }
 
 /** Runs of samples that nothing covers, each called by what was declared of that time, else lost. */
-function listGaps(side: Side, covered: Uint8Array, declared: readonly Gap[], startedAt: EpochMicros): AlignedGap[] {
+function listGaps(
+  side: Side,
+  covered: Uint8Array,
+  declared: readonly Gap[],
+  startedAt: EpochMicros,
+): AlignedGap[] {
   const gaps: AlignedGap[] = [];
   const nothing = !covered.includes(1);
   let from = covered.indexOf(0);

@@ -74,7 +74,9 @@ export class Catalogue implements Disposable {
     const id = tombstone.receipt.recording;
     this.#db.exec('BEGIN IMMEDIATE');
     this.#db.prepare('DELETE FROM recordings WHERE id = ?').run(id);
-    this.#db.prepare('INSERT OR REPLACE INTO tombstones (id, row) VALUES (?, ?)').run(id, JSON.stringify(tombstone));
+    this.#db
+      .prepare('INSERT OR REPLACE INTO tombstones (id, row) VALUES (?, ?)')
+      .run(id, JSON.stringify(tombstone));
     this.#db.exec('COMMIT');
   }
 

@@ -17,7 +17,7 @@ export function writeDurably(path: string, bytes: Uint8Array, mode = 0o600): voi
 }
 
 export function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+  for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
 }
 
 /** A name is on stable storage only when its directory is (fsync(2)). */

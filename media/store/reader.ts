@@ -21,7 +21,8 @@ export interface StoreReader extends Disposable {
 
 export function openStoreReader(directory: string): StoreReader {
   const path = join(directory, 'catalogue.sqlite');
-  if (!existsSync(path)) return { recordings: () => [], tombstones: () => [], read: nothing, [Symbol.dispose]: () => undefined };
+  if (!existsSync(path))
+    return { recordings: () => [], tombstones: () => [], read: nothing, [Symbol.dispose]: () => undefined };
   const catalogue = new Catalogue(path, { readOnly: true });
   return {
     recordings: () => catalogue.all(),
@@ -32,7 +33,8 @@ export function openStoreReader(directory: string): StoreReader {
       if (row.details === undefined) throw new RecordingUnreadable(`recording ${id} is still being made`);
       const sealed = readFileSync(join(directory, 'objects', `${id}.wav.sealed`));
       const wav = openFile(new KeyRing(directory).open(id), 'audio', sealed);
-      if (createHash('sha256').update(wav).digest('hex') !== row.details.hash) throw new SealedFileBroken(`recording ${id} was changed`);
+      if (createHash('sha256').update(wav).digest('hex') !== row.details.hash)
+        throw new SealedFileBroken(`recording ${id} was changed`);
       return wav;
     },
     [Symbol.dispose]: () => catalogue[Symbol.dispose](),

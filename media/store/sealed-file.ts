@@ -46,12 +46,15 @@ export function openChunks(key: Buffer, kind: SealedKind, file: Buffer): OpenedC
   while (at + lengthBytes <= file.length) {
     const length = file.readUInt32BE(at);
     const end = at + lengthBytes + length;
-    if (length < tagBytes || length > largestChunk) throw new SealedFileBroken(`chunk ${chunks.length}: length ${length}`);
+    if (length < tagBytes || length > largestChunk)
+      throw new SealedFileBroken(`chunk ${chunks.length}: length ${length}`);
     if (end > file.length) break;
     const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(kind, chunks.length));
     decipher.setAuthTag(file.subarray(end - tagBytes, end));
     try {
-      chunks.push(Buffer.concat([decipher.update(file.subarray(at + lengthBytes, end - tagBytes)), decipher.final()]));
+      chunks.push(
+        Buffer.concat([decipher.update(file.subarray(at + lengthBytes, end - tagBytes)), decipher.final()]),
+      );
     } catch {
       throw new SealedFileBroken(`chunk ${chunks.length} was changed, or is sealed under another key`);
     }
@@ -74,6 +77,7 @@ export function sealFile(key: Buffer, kind: SealedKind, bytes: Uint8Array): Buff
 /** @throws SealedFileBroken also when its end is missing */
 export function openFile(key: Buffer, kind: SealedKind, file: Buffer): Buffer {
   const { chunks, wholeBytes } = openChunks(key, kind, file);
-  if (wholeBytes !== file.length || chunks.at(-1)?.length !== 0) throw new SealedFileBroken('its end is missing');
+  if (wholeBytes !== file.length || chunks.at(-1)?.length !== 0)
+    throw new SealedFileBroken('its end is missing');
   return Buffer.concat(chunks);
 }

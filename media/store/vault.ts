@@ -37,7 +37,8 @@ export class Vault implements Disposable {
   constructor({ directory, reserveBytes = 256 * 1024 * 1024 }: VaultOptions) {
     this.#directory = directory;
     this.#reserveBytes = reserveBytes;
-    for (const folder of ['journal', 'objects']) mkdirSync(join(directory, folder), { recursive: true, mode: 0o700 });
+    for (const folder of ['journal', 'objects'])
+      mkdirSync(join(directory, folder), { recursive: true, mode: 0o700 });
     this.keys = new KeyRing(directory);
     this.#catalogue = new Catalogue(join(directory, 'catalogue.sqlite'));
   }
@@ -101,7 +102,7 @@ export class Vault implements Disposable {
         ? { header: row.header, batches: [], gaps: [], end: undefined }
         : readJournal(journalPath, key);
 
-    const packets = inOrder(contents.batches.flatMap(decodeBatch));
+    const packets = inOrder(contents.batches.flatMap((batch) => decodeBatch(batch)));
     const { header, gaps } = contents;
     const last = packets.reduce((latest, { arrivedAt }) => Math.max(latest, arrivedAt), header.startedAt);
     const endedAt = (end?.totals.stoppedAt ?? last) as EpochMicros;
@@ -117,7 +118,10 @@ export class Vault implements Disposable {
       undecoded: aligned.undecoded,
     };
     writeDurably(this.#audioPath(id), sealFile(key, 'audio', wav));
-    writeDurably(this.#metadataPath(id), sealFile(key, 'metadata', Buffer.from(JSON.stringify({ header, ...details }))));
+    writeDurably(
+      this.#metadataPath(id),
+      sealFile(key, 'metadata', Buffer.from(JSON.stringify({ header, ...details }))),
+    );
     // Read back before the journal goes: what cannot be read was never kept.
     openFile(key, 'audio', readFileSync(this.#audioPath(id)));
     const interrupted = end === undefined || end.reason === 'interrupted' || end.reason === 'media-lost';
@@ -143,7 +147,9 @@ export class Vault implements Disposable {
     }
     if (this.keys.has(id) || paths.some(existsSync)) throw new Error(`recording ${id} is not gone`);
     const facts = { recording: id, destroyedAt: new Date().toISOString(), bytes };
-    const proof = createHash('sha256').update(JSON.stringify({ ...facts, reason })).digest('hex');
+    const proof = createHash('sha256')
+      .update(JSON.stringify({ ...facts, reason }))
+      .digest('hex');
     const receipt = { ...facts, proof } as DestroyReceipt;
     this.#catalogue.bury({ receipt, reason });
     return receipt;
@@ -156,7 +162,9 @@ export class Vault implements Disposable {
 
   /** Ids of recordings that are open, by who makes them. */
   openOf(is: (from: { agent: string; boot: string }) => boolean): string[] {
-    return this.#catalogue.all().flatMap((row) => (row.state === 'open' && is(row) ? [row.header.recording] : []));
+    return this.#catalogue
+      .all()
+      .flatMap((row) => (row.state === 'open' && is(row) ? [row.header.recording] : []));
   }
 
   /** Files that no row names, and rows whose file is missing. */
@@ -166,7 +174,9 @@ export class Vault implements Disposable {
     const files = ['journal', 'objects'].flatMap((folder) =>
       readdirSync(join(this.#directory, folder)).filter((file) => !known.has(file.split('.')[0]!)),
     );
-    const missing = rows.filter(({ state, header }) => state !== 'open' && !existsSync(this.#audioPath(header.recording)));
+    const missing = rows.filter(
+      ({ state, header }) => state !== 'open' && !existsSync(this.#audioPath(header.recording)),
+    );
     return { files, rows: missing.map(({ header }) => header.recording) };
   }
 

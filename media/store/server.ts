@@ -1,0 +1,251 @@
+/** The store's end of the link (design section 8). */
+import { timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { WebSocketServer, type RawData, type WebSocket } from 'ws';
+import { messageOf } from '../../config/errors.ts';
+import { BatchMalformed, decodeBatch } from '../fork/batch.ts';
+import {
+  closeCodes,
+  decodeFrame,
+  LinkMalformed,
+  parseAgentMessage,
+  subprotocol,
+  type AgentMessage,
+  type StoreMessage,
+} from '../fork/protocol.ts';
+import { SealBroken } from './keyring.ts';
+import { Vault } from './vault.ts';
+
+export interface StoreOptions {
+  directory: string;
+  host?: string;
+  /** 0 takes any free port. */
+  port?: number;
+  token: string;
+  /** How long an agent may be away before its recordings are closed as interrupted. */
+  graceMs?: number;
+  /** What went wrong, for the log. */
+  onProblem?: (problem: string) => void;
+}
+
+export interface Store extends AsyncDisposable {
+  readonly url: string;
+  readonly publicKey: string;
+  readonly vault: Vault;
+}
+
+const creditBytes = 8 * 1024 * 1024;
+const largestMessage = 1024 * 1024;
+/** Batches are synced together: this bounds how long one waits for its acknowledgement. */
+const syncMs = 100;
+const sweepMs = 3_600_000;
+
+/** Starts a store on a folder of its own. */
+export async function startStore(options: StoreOptions): Promise<Store> {
+  const {
+    directory,
+    host = '127.0.0.1',
+    port = 0,
+    token,
+    graceMs = 60_000,
+    onProblem = () => undefined,
+  } = options;
+  const vault = new Vault({ directory });
+  const orphans = vault.orphans();
+  if (orphans.files.length + orphans.rows.length > 0) onProblem(`orphans: ${JSON.stringify(orphans)}`);
+
+  const http = createServer((_request, response) => response.writeHead(426).end());
+  const sockets = new WebSocketServer({
+    server: http,
+    maxPayload: largestMessage,
+    handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
+    verifyClient: ({ req }: { req: IncomingMessage }) => bearerIs(req, token),
+  });
+  const absent = new Map<string, NodeJS.Timeout>();
+  const finishOpen = (is: (from: { agent: string; boot: string }) => boolean): void => {
+    for (const id of vault.openOf(is)) guard(() => vault.finish(id, undefined), onProblem);
+  };
+  /** Whoever left recordings open and does not come back has been interrupted. */
+  const expect = (agent: string): void => {
+    clearTimeout(absent.get(agent));
+    absent.set(
+      agent,
+      setTimeout(() => finishOpen((from) => from.agent === agent), graceMs),
+    );
+  };
+  const agents = new Set<string>();
+  vault.openOf(({ agent }) => agents.add(agent).has(agent));
+  agents.forEach(expect);
+
+  sockets.on('connection', (socket) => {
+    new AgentConnection(socket, vault, {
+      onProblem,
+      arrived: (agent, boot) => {
+        clearTimeout(absent.get(agent));
+        finishOpen((from) => from.agent === agent && from.boot !== boot);
+      },
+      left: expect,
+    });
+  });
+  const sweeping = setInterval(() => guard(() => vault.sweep(new Date()), onProblem), sweepMs);
+  guard(() => vault.sweep(new Date()), onProblem);
+  http.listen(port, host);
+  await once(http, 'listening');
+
+  return {
+    url: `ws://${host}:${(http.address() as AddressInfo).port}`,
+    publicKey: vault.keys.publicKey,
+    vault,
+    async [Symbol.asyncDispose]() {
+      clearInterval(sweeping);
+      for (const socket of sockets.clients) socket.close(1001);
+      sockets.close();
+      http.close();
+      http.closeAllConnections();
+      await once(http, 'close');
+      absent.forEach((timer) => clearTimeout(timer));
+      vault[Symbol.dispose]();
+    },
+  };
+}
+
+function guard(work: () => unknown, onProblem: (problem: string) => void): void {
+  try {
+    work();
+  } catch (error) {
+    onProblem(messageOf(error));
+  }
+}
+
+function bearerIs({ headers }: IncomingMessage, token: string): boolean {
+  const given = Buffer.from(headers.authorization ?? '');
+  const wanted = Buffer.from(`Bearer ${token}`);
+  return given.length === wanted.length && timingSafeEqual(given, wanted);
+}
+
+interface ConnectionHooks {
+  onProblem: (problem: string) => void;
+  arrived: (agent: string, boot: string) => void;
+  left: (agent: string) => void;
+}
+
+/** One agent's socket. What it sends wrong costs it the connection, and nobody else anything. */
+class AgentConnection {
+  readonly #socket: WebSocket;
+  readonly #vault: Vault;
+  readonly #hooks: ConnectionHooks;
+  readonly #streams = new Map<number, string>();
+  #from: { agent: string; boot: string } | undefined;
+  #syncing = false;
+  #unsynced = 0;
+  readonly #dirty = new Set<number>();
+
+  constructor(socket: WebSocket, vault: Vault, hooks: ConnectionHooks) {
+    this.#socket = socket;
+    this.#vault = vault;
+    this.#hooks = hooks;
+    socket.on('message', (data, binary) => this.#take(data, binary));
+    socket.on('error', (error) => hooks.onProblem(`store link: ${error.message}`));
+    socket.on('close', () => {
+      if (this.#from !== undefined) hooks.left(this.#from.agent);
+    });
+  }
+
+  #take(data: RawData, binary: boolean): void {
+    const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as ArrayBuffer);
+    try {
+      if (binary) this.#frame(bytes);
+      else this.#message(parseAgentMessage(bytes.toString()));
+    } catch (error) {
+      const malformed =
+        error instanceof LinkMalformed || error instanceof BatchMalformed || error instanceof SealBroken;
+      this.#hooks.onProblem(`store link: ${messageOf(error)}`);
+      this.#fail(malformed ? closeCodes.malformed : 1011, messageOf(error));
+    }
+  }
+
+  #message(message: AgentMessage): void {
+    if (message.type === 'hello') {
+      this.#from = { agent: message.agent, boot: message.boot };
+      this.#hooks.arrived(message.agent, message.boot);
+      this.#say({ type: 'welcome', credit: creditBytes });
+      return;
+    }
+    if (this.#from === undefined) throw new LinkMalformed(`${message.type} before hello`);
+    switch (message.type) {
+      case 'open': {
+        const taken = this.#vault.begin(message.header, this.#from);
+        if (typeof taken === 'string') {
+          // A repeated close of one that is finished: the agent never heard our word.
+          if (taken === 'finished') this.#say({ type: 'closed', stream: message.stream });
+          else this.#say({ type: 'refused', stream: message.stream, reason: taken });
+          return;
+        }
+        this.#streams.set(message.stream, message.header.recording);
+        this.#say({ type: 'opened', stream: message.stream, position: taken });
+        return;
+      }
+      case 'gap': {
+        const id = this.#streams.get(message.stream);
+        if (id !== undefined) this.#vault.gap(id, message.gap);
+        return;
+      }
+      case 'close': {
+        const id = this.#streams.get(message.stream);
+        if (id === undefined) return;
+        this.#streams.delete(message.stream);
+        this.#vault.finish(id, message.end);
+        this.#say({ type: 'closed', stream: message.stream });
+        return;
+      }
+      case 'destroy':
+        this.#say({ type: 'destroyed', receipt: this.#vault.destroy(message.recording, message.reason) });
+        return;
+    }
+  }
+
+  #frame(bytes: Buffer): void {
+    const { sealed, stream, number, batch } = decodeFrame(bytes);
+    this.#unsynced += bytes.length;
+    this.#dirty.add(stream);
+    void this.#syncSoon();
+    const id = this.#streams.get(stream);
+    if (id === undefined) return;
+    const opened = sealed ? this.#vault.keys.unseal(batch) : batch;
+    decodeBatch(opened);
+    if (this.#vault.take(id, number, opened) === 'hole')
+      this.#fail(closeCodes.hole, `stream ${stream}: frame ${number} is early`);
+  }
+
+  async #syncSoon(): Promise<void> {
+    if (this.#syncing) return;
+    this.#syncing = true;
+    await new Promise((resolve) => setTimeout(resolve, syncMs));
+    this.#syncing = false;
+    const [streams, bytes] = [[...this.#dirty], this.#unsynced];
+    this.#dirty.clear();
+    this.#unsynced = 0;
+    try {
+      for (const stream of streams) {
+        const id = this.#streams.get(stream);
+        const position = id === undefined ? undefined : await this.#vault.sync(id);
+        if (position !== undefined) this.#say({ type: 'ack', stream, position });
+      }
+      this.#say({ type: 'credit', bytes });
+    } catch (error) {
+      this.#hooks.onProblem(`cannot write: ${messageOf(error)}`);
+      this.#fail(1011, messageOf(error));
+    }
+  }
+
+  #say(message: StoreMessage): void {
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  #fail(code: number, reason: string): void {
+    this.#say({ type: 'error', reason: reason.slice(0, 400) });
+    this.#socket.close(code);
+  }
+}
