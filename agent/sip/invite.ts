@@ -61,7 +61,10 @@ export class Invite {
   /** Sends a provisional response. */
   progress(status: number, sdp?: string): void {
     if (this.cancelled.aborted || this.#res.finalResponseSent) return;
-    this.#res.send(status, sdp === undefined ? {} : { body: sdp, headers: { 'Content-Type': 'application/sdp' } });
+    this.#res.send(
+      status,
+      sdp === undefined ? {} : { body: sdp, headers: { 'Content-Type': 'application/sdp' } },
+    );
   }
 
   /** Sends 200 with this SDP. @throws InviteCancelled when the caller was faster */

@@ -10,6 +10,7 @@ const causes: Record<number, [number, string]> = {
 };
 
 export function q850Reason(status: number): string {
-  const [cause, text] = causes[status] ?? (status >= 500 ? [41, 'Temporary failure'] : [31, 'Normal, unspecified']);
+  const [cause, text] =
+    causes[status] ?? (status >= 500 ? [41, 'Temporary failure'] : [31, 'Normal, unspecified']);
   return `Q.850;cause=${cause};text="${text}"`;
 }

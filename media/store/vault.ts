@@ -104,7 +104,10 @@ export class Vault implements Disposable {
 
     const packets = inOrder(contents.batches.flatMap((batch) => decodeBatch(batch)));
     const { header, gaps } = contents;
-    const last = packets.reduce((latest, { arrivedAt }) => Math.max(latest, arrivedAt), header.startedAt);
+    const last = packets.reduce<number>(
+      (latest, { arrivedAt }) => Math.max(latest, arrivedAt),
+      header.startedAt,
+    );
     const endedAt = (end?.totals.stoppedAt ?? last) as EpochMicros;
     const aligned = align({ packets, gaps, codecs: header.codecs, startedAt: header.startedAt, endedAt });
     const wav = stereoWav(aligned.samples);

@@ -1,0 +1,51 @@
+/** `tacet recordings`: what the store holds, and how to hear it. Runs where the store is: only there are its keys (I7). */
+import { writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { loadConfig } from '../../config/load.ts';
+import { openStoreReader, type StoredRecording } from '../../media/store/reader.ts';
+import { configPath } from './options.ts';
+
+const usage = 'usage: tacet recordings list [--json] | export ID --out FILE   [--config FILE]';
+
+export async function recordings(words: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: words,
+    allowPositionals: true,
+    options: { config: { type: 'string' }, json: { type: 'boolean' }, out: { type: 'string' } },
+  });
+  const { config, directory } = await loadConfig(configPath(values.config));
+  using reader = openStoreReader(resolve(directory, config.dataDir, 'store'));
+  const [what, id] = positionals;
+  if (what === 'list') {
+    const rows = reader.recordings();
+    console.log(values.json === true ? JSON.stringify(rows) : renderList(rows));
+    return 0;
+  }
+  if (what === 'export' && id !== undefined && values.out !== undefined) {
+    const wav = reader.read(id);
+    await writeFile(values.out, wav, { mode: 0o600 });
+    console.log(
+      `${values.out}: ${wav.length} bytes, caller left, agent right (exported by ${userInfo().username})`,
+    );
+    return 0;
+  }
+  console.error(usage);
+  return 2;
+}
+
+function renderList(rows: readonly StoredRecording[]): string {
+  if (rows.length === 0) return 'no recordings';
+  const lines = rows.map(({ header, state, details }) =>
+    [
+      header.recording,
+      new Date(header.startedAt / 1_000).toISOString(),
+      header.campaign,
+      state,
+      details === undefined ? '-' : `${(details.durationMs / 1_000).toFixed(1)} s`,
+      `until ${header.retainUntil.slice(0, 10)}`,
+    ].join('  '),
+  );
+  return lines.join('\n');
+}

@@ -1,0 +1,278 @@
+/** The composition root: the one file that knows every part, and the order in which they start and end. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { isAbsolute, resolve } from 'node:path';
+import type { Logger } from 'pino';
+import type { LoadedConfig } from '../config/load.ts';
+import { messageOf, TacetError } from '../config/errors.ts';
+import { openStoreLink, type LinkEvent, type StoreLink } from '../media/fork/store-link.ts';
+import { startStoreProcess, type StoreProcess } from '../media/fork/store-process.ts';
+import { anchorClock, epochMicros } from '../media/relay/clock.ts';
+import { openRelay } from '../media/relay/relay.ts';
+import { loadPrompt } from '../media/prompts/load.ts';
+import { carryCall } from './call/call.ts';
+import type { CampaignRule, House } from './call/house.ts';
+import { Campaigns } from './campaigns/campaigns.ts';
+import { concerns, constrain } from './law/constrain.ts';
+import { loadLawPacks } from './law/packs.ts';
+import { openLedger } from './ledger/open.ts';
+import { openEmbeddedSampler } from './sampling/embedded.ts';
+import { openRedisSampler } from './sampling/redis.ts';
+import { openEdge, type Edge } from './sip/edge.ts';
+import { openPeers } from './sip/peers.ts';
+import { startSipServer, type SipServer } from './sip/server/server.ts';
+import { startTelemetryServer } from './telemetry/http.ts';
+import { openLog } from './telemetry/log.ts';
+import { openMetrics, type Metrics } from './telemetry/metrics.ts';
+import { version } from './telemetry/version.ts';
+
+export interface Tacet extends AsyncDisposable {
+  readonly http: { address: string; port: number };
+  readonly callsInProgress: number;
+  readonly log: Logger;
+  /** The embedded SIP server, unless an external one is used. */
+  readonly sipServer: SipServer | undefined;
+  /** The store's process, unless the store is elsewhere. */
+  readonly store: StoreProcess | undefined;
+  /** Takes no new call; resolves when the running ones have ended, or the limit or `impatient` ended them. */
+  drain(impatient?: AbortSignal): Promise<void>;
+}
+
+/** The store's public key is needed to seal what waits for it on disk. */
+class StoreKeyMissing extends TacetError {}
+
+/**
+ * Starts every part, each before what leans on it. What was started is ended again when a later part fails.
+ *
+ * @throws TacetError in one line: a port taken, a prompt missing, a law unknown, a ledger broken
+ */
+export async function startTacet({ config, campaigns, directory }: LoadedConfig): Promise<Tacet> {
+  await using starting = new AsyncDisposableStack();
+  const at = (path: string): string => (isAbsolute(path) ? path : resolve(directory, path));
+  const dataDir = at(config.dataDir);
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+
+  const log = openLog(config.logLevel);
+  const metrics = openMetrics();
+  const epochOffset = anchorClock();
+  const now = () => epochMicros(epochOffset);
+  const rules = await prepareRules(campaigns, at, log);
+
+  const ledger = starting.use(
+    await openLedger({
+      directory: resolve(dataDir, 'ledger'),
+      site: config.site,
+      clock: () => new Date(now() / 1_000),
+    }),
+  );
+  const sampler = starting.use(await openSampler(config, dataDir, metrics, log));
+  const media = starting.use(openRelay({ ...config.media, epochOffset }));
+  const { link, store } = await openStore(starting, { config, dataDir, at, log, metrics });
+
+  const running = new Set<Promise<unknown>>();
+  const ending = new AbortController();
+  const draining = new AbortController();
+  const peers = openPeers(config);
+  const sipServer =
+    config.sip.drachtio === undefined
+      ? starting.use(await startEmbeddedSip(config, peers, metrics, log))
+      : undefined;
+
+  // The calls need the edge and the edge needs to know what to do with a call: tied here, once both are there.
+  const parts: { edge?: Edge } = {};
+  const house = (): House => ({
+    config,
+    campaigns: ours,
+    rules,
+    sampler,
+    ledger,
+    sink: link,
+    media,
+    edge: parts.edge!,
+    metrics,
+    log,
+    now,
+    pseudonym: (number) => ledger.pseudonym(number),
+    shutdown: ending.signal,
+  });
+  const ours = new Campaigns(campaigns);
+  const edge = starting.use(
+    await openEdge({
+      control: config.sip.drachtio ?? sipServer!.control,
+      peers,
+      log,
+      refusing: () => (draining.signal.aborted ? 'Draining' : undefined),
+      onStranger: () => metrics.sipDropped('stranger'),
+      onInvite: async (invite) => {
+        const call = carryCall(invite, house());
+        running.add(call);
+        try {
+          await call;
+        } finally {
+          running.delete(call);
+        }
+      },
+    }),
+  );
+  parts.edge = edge;
+
+  metrics.watchCalls(() => running.size);
+  metrics.watchMedia(() => media.statistics());
+  metrics.watchStore(() => {
+    const { spooledBytes: spoolBytes, ...rest } = link.statistics();
+    return { ...rest, spoolBytes };
+  });
+  metrics.watchSample(
+    campaigns.map(({ name }) => name),
+    (name) => sampler.counts(name),
+  );
+  const http = starting.use(
+    await startTelemetryServer({
+      ...config.http,
+      registry: metrics.registry,
+      ready: () => [
+        ...(draining.signal.aborted ? ['draining'] : []),
+        ...(edge.connected ? [] : ['the SIP server is not connected']),
+      ],
+    }),
+  );
+  await ledger.append({ kind: 'agent.started', version, config: config.site });
+  log.info({ version, sip: sipServer?.addresses, http: http.port, campaigns: campaigns.length }, 'ready');
+
+  const parted = starting.move();
+  const drain = async (impatient?: AbortSignal): Promise<void> => {
+    draining.abort();
+    const limit = AbortSignal.timeout(config.drainSeconds * 1_000);
+    const enough = impatient === undefined ? limit : AbortSignal.any([limit, impatient]);
+    enough.addEventListener('abort', () => ending.abort(), { once: true });
+    await Promise.allSettled([...running]);
+    await link.flush(AbortSignal.any([enough, AbortSignal.timeout(5_000)]));
+  };
+  return {
+    http: { address: http.address, port: http.port },
+    log,
+    sipServer,
+    store,
+    get callsInProgress() {
+      return running.size;
+    },
+    drain,
+    async [Symbol.asyncDispose]() {
+      draining.abort();
+      ending.abort();
+      await Promise.allSettled([...running]);
+      await ledger
+        .append({ kind: 'agent.stopped', reason: 'stopped' })
+        .catch((error: unknown) => log.error(messageOf(error)));
+      await parted.disposeAsync();
+    },
+  };
+}
+
+/** What a campaign comes down to for a call: its law and its prompt, once, so that the INVITE path reads memory only. */
+async function prepareRules(
+  campaigns: LoadedConfig['campaigns'],
+  at: (path: string) => string,
+  log: Logger,
+): Promise<Map<string, CampaignRule>> {
+  const packs = await loadLawPacks();
+  const today = new Date().toISOString().slice(0, 10);
+  const rules = new Map<string, CampaignRule>();
+  for (const campaign of campaigns) {
+    const { prompt } = campaign.announcement;
+    const constraint = constrain(campaign, packs);
+    rules.set(campaign.name, {
+      campaign,
+      constraint,
+      prompt: await loadPrompt(prompt.includes('/') ? at(prompt) : prompt),
+    });
+    for (const concern of concerns(campaign, packs, today)) log.warn({ campaign: campaign.name }, concern);
+  }
+  return rules;
+}
+
+async function openSampler(config: LoadedConfig['config'], dataDir: string, metrics: Metrics, log: Logger) {
+  const onAvailability = (available: boolean, why: string | undefined): void => {
+    metrics.samplerAvailable(available);
+    log[available ? 'info' : 'error']({ available, why }, 'sampling counters');
+  };
+  const sampler =
+    config.redis === undefined
+      ? await openEmbeddedSampler({ directory: resolve(dataDir, 'sampling'), onAvailability })
+      : openRedisSampler({ ...config.redis, onAvailability });
+  metrics.samplerAvailable(sampler.available);
+  return sampler;
+}
+
+interface StoreNeeds {
+  config: LoadedConfig['config'];
+  dataDir: string;
+  at: (path: string) => string;
+  log: Logger;
+  metrics: Metrics;
+}
+
+async function openStore(
+  starting: AsyncDisposableStack,
+  { config, dataDir, at, log, metrics }: StoreNeeds,
+): Promise<{ link: StoreLink; store: StoreProcess | undefined }> {
+  const { url, token, publicKeyFile, spoolMegabytes } = config.store;
+  const store =
+    url === undefined
+      ? starting.use(await startStoreProcess({ directory: resolve(dataDir, 'store') }))
+      : undefined;
+  if (store === undefined && publicKeyFile === undefined) {
+    throw new StoreKeyMissing(
+      'store.publicKeyFile is needed with store.url: the spool is sealed to that key',
+    );
+  }
+  void store?.exited.then((code) => log.error({ code }, 'the recording store ended'));
+  const link = starting.use(
+    openStoreLink({
+      url: store?.url ?? url!,
+      token: store?.token ?? token!,
+      agentId: config.site,
+      bootId: randomUUID(),
+      spool: {
+        directory: resolve(dataDir, 'spool'),
+        maxBytes: spoolMegabytes * 1024 * 1024,
+        sealTo: store?.publicKey ?? (await readFile(at(publicKeyFile!), 'utf8')).trim(),
+      },
+      onEvent: (event) => tellLink(event, log, metrics),
+    }),
+  );
+  return { link, store };
+}
+
+function tellLink(event: LinkEvent, log: Logger, metrics: Metrics): void {
+  switch (event.kind) {
+    case 'connected':
+      return log.info('recording store connected');
+    case 'destroyed':
+      metrics.recordingDestroyed('confirmed');
+      return log.info(event, 'recording destroyed');
+    case 'destroy-pending':
+      return log.error(event, 'the store has not confirmed a destruction; it is tried again until it does');
+    case 'disconnected':
+    case 'malformed':
+    case 'stream-failed':
+      return log.warn(event, 'recording store');
+  }
+}
+
+function startEmbeddedSip(
+  config: LoadedConfig['config'],
+  peers: ReturnType<typeof openPeers>,
+  metrics: Metrics,
+  log: Logger,
+): Promise<SipServer> {
+  return startSipServer({
+    listen: config.sip.listen,
+    accept: (source) => peers.at(source) !== undefined,
+    onEvent: (event) => {
+      if (event.kind === 'dropped') metrics.sipDropped(event.reason);
+      else if (event.kind === 'malformed') metrics.sipMalformed();
+      else if (event.kind === 'failed') log.error(event, 'SIP server: a message was lost to a fault of ours');
+    },
+  });
+}

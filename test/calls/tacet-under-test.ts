@@ -1,0 +1,119 @@
+/** A Tacet of its own for one test: free ports, a temporary folder, SIPp as carrier and as PBX on either side of it. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { loadConfig, type LoadedConfig } from '../../config/load.ts';
+import { startTacet, type Tacet } from '../../agent/main.ts';
+import { readLedger } from '../../agent/ledger/read.ts';
+import type { LedgerEvent } from '../../agent/ledger/ledger.ts';
+import { openStoreReader, type StoredRecording } from '../../media/store/reader.ts';
+import { freePort, freePortRange } from '../peers/free-port.ts';
+import { temporaryFolder } from '../peers/temporary-folder.ts';
+
+export interface SiteOptions {
+  /** Keys of the configuration to put over the site's own. */
+  config?: Record<string, unknown>;
+  /** Keys of the one campaign to put over its own. */
+  campaign?: Record<string, unknown>;
+  pbxs?: number;
+}
+
+/** A site's files and ports; `start` runs Tacet on them, again after it ended if need be. */
+export interface Site extends AsyncDisposable {
+  readonly folder: string;
+  readonly configFile: string;
+  readonly carrierPort: number;
+  readonly pbxPorts: number[];
+  readonly sipPort: number;
+  load(): Promise<LoadedConfig>;
+  start(): Promise<Tacet>;
+  /** Events of the ledger so far, in order. */
+  events(): Promise<LedgerEvent[]>;
+  recordings(): Promise<StoredRecording[]>;
+  /** WAV of a recording. */
+  audio(id: string): Promise<Uint8Array>;
+}
+
+/** Every call of the one campaign is selected unless the test says otherwise. */
+export async function prepareSite({ config = {}, campaign = {}, pbxs = 1 }: SiteOptions = {}): Promise<Site> {
+  const home = await temporaryFolder('site');
+  const carrierPort = await freePort();
+  const pbxPorts = await Promise.all(Array.from({ length: pbxs }, () => freePort()));
+  const sipPort = await freePort();
+  const ports = await freePortRange(40);
+  const names = pbxPorts.map((_, index) => `pbx-${index}`);
+  const configFile = join(home.path, 'tacet.yaml');
+  const dataDir = join(home.path, 'data');
+  await mkdir(dataDir);
+  await writeFile(
+    configFile,
+    stringify({
+      site: 'test',
+      dataDir,
+      campaigns: 'campaigns.yaml',
+      sip: { listen: [{ address: '127.0.0.1', port: sipPort }], answerTimeoutSeconds: 5 },
+      trunks: [
+        {
+          name: 'carrier',
+          sources: ['127.0.0.1'],
+          ports: [carrierPort],
+          uri: `sip:127.0.0.1:${carrierPort}`,
+          routes: names,
+        },
+      ],
+      pbxs: pbxPorts.map((port, index) => ({
+        name: names[index],
+        sources: ['127.0.0.1'],
+        ports: [port],
+        uri: `sip:127.0.0.1:${port}`,
+        routes: ['carrier'],
+      })),
+      media: { ports },
+      http: { port: 0 },
+      drainSeconds: 5,
+      logLevel: 'silent',
+      ...config,
+    }),
+  );
+  await writeFile(
+    join(home.path, 'campaigns.yaml'),
+    stringify({
+      campaigns: [
+        {
+          name: 'support-fr',
+          direction: 'inbound',
+          match: { called: ['+338*'] },
+          rate: 1,
+          purpose: 'training',
+          controller: 'Marco SA',
+          announcement: { prompt: 'fr-object', graceMs: 200 },
+          ...campaign,
+        },
+      ],
+    }),
+  );
+  const load = (): Promise<LoadedConfig> => loadConfig(configFile);
+  return {
+    folder: home.path,
+    configFile,
+    carrierPort,
+    pbxPorts,
+    sipPort,
+    load,
+    start: async () => startTacet(await load()),
+    async events() {
+      const events: LedgerEvent[] = [];
+      for await (const { event } of readLedger(join(dataDir, 'ledger'))) events.push(event);
+      return events;
+    },
+    async recordings() {
+      using reader = openStoreReader(join(dataDir, 'store'));
+      return reader.recordings();
+    },
+    async audio(id) {
+      using reader = openStoreReader(join(dataDir, 'store'));
+      return reader.read(id);
+    },
+    [Symbol.asyncDispose]: () => home[Symbol.asyncDispose](),
+  };
+}
