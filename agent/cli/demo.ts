@@ -72,7 +72,7 @@ async function runCalls(calls: number, say: (text: string) => void): Promise<voi
     isBusy: (called) => busy.has(called),
   });
   await using tacet = await startTacet(
-    await loadConfig(await writeSite(telephone.address.port, pbx.address.port)),
+    await loadConfig(await writeSite(telephone.port, pbx.port)),
   );
   const { address, port } = tacet.sipServer!.addresses[0]!;
   const startedAt = performance.now();
