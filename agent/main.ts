@@ -221,7 +221,7 @@ async function openStore(
     url === undefined
       ? starting.use(await startStoreProcess({ directory: resolve(dataDir, 'store') }))
       : undefined;
-  if (store === undefined && publicKeyFile === undefined) {
+  void store === undefined && publicKeyFile === undefined) {
     throw new StoreKeyMissing(
       'store.publicKeyFile is needed with store.url: the spool is sealed to that key',
     );

@@ -31,12 +31,12 @@ export async function announceBeforeConnect(call: SelectedCall, answer: string):
   if (announced.kind === 'ended') return abandoned(caller);
 
   const dialled = await ringAgent(call, caller);
-  if (dialled.kind === 'failed') return tellFailure(call, caller, dialled);
+  if (dialled.kind === 'failed') return await tellFailure(call, caller, dialled);
   if (dialled.kind !== 'answered') return abandoned(caller);
   await using agent = dialled.leg;
   if (dialled.sdp !== '') await media.agent.accept(dialled.sdp);
   await media.connect();
-  return converse(call, { legs: { caller, agent }, watch, mayRecord: announced.kind === 'told' });
+  return await converse(call, { legs: { caller, agent }, watch, mayRecord: announced.kind === 'told' });
 }
 
 /** Calls the PBXs of the route; meanwhile the caller hears our ringing, or what a PBX plays before it answers. */

@@ -64,5 +64,5 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
     return { kind: 'abandoned', answered: false, hungUpBy, detail: undefined };
   }
   await media.connect();
-  return converse(call, { legs: { caller, agent }, watch, mayRecord: announced.kind === 'told' });
+  return await converse(call, { legs: { caller, agent }, watch, mayRecord: announced.kind === 'told' });
 }

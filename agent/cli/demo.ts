@@ -71,9 +71,7 @@ async function runCalls(calls: number, say: (text: string) => void): Promise<voi
     speech: await speechOf('agent-fr'),
     isBusy: (called) => busy.has(called),
   });
-  await using tacet = await startTacet(
-    await loadConfig(await writeSite(telephone.port, pbx.port)),
-  );
+  await using tacet = await startTacet(await loadConfig(await writeSite(telephone.port, pbx.port)));
   const { address, port } = tacet.sipServer!.addresses[0]!;
   const startedAt = performance.now();
   let done = 0;

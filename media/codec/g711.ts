@@ -1,59 +1,83 @@
-/** G.711 (ITU-T G.711): A-law and mu-law to and from 16-bit linear PCM, and between each other. */
+/**
+ * ITU-T G.711: A-law (PCMA) and mu-law (PCMU), 8 bits a sample, to and from 16-bit linear PCM. The rounding is that of
+ * the ITU's own reference, the software tool library of ITU-T G.191: a 16-bit sample is cut to 13 bits (A-law) or
+ * 14 bits (mu-law), a negative one by its ones' complement, so that both halves are mirror images.
+ */
 
-const muClip = 32_635;
-const muBias = 0x84;
+/** The codecs that Tacet itself can play and decode, by their RTP names (RFC 3551). */
+export type G711 = 'PCMA' | 'PCMU';
 
-const pcmaToLinear = Int16Array.from({ length: 256 }, (_, code) => expandA(code));
-const pcmuToLinear = Int16Array.from({ length: 256 }, (_, code) => expandMu(code));
+/** A byte of silence: the code of the smallest positive amplitude. */
+export const silence: Readonly<Record<G711, number>> = { PCMA: 0xd5, PCMU: 0xff };
 
-/** Code for code, by way of linear PCM. */
-export const pcmaToPcmu = Uint8Array.from(pcmaToLinear, compressMu);
-export const pcmuToPcma = Uint8Array.from(pcmuToLinear, compressA);
+/** Added to a mu-law magnitude so that its segments begin at powers of two (14-bit scale). */
+const muLawBias = 33;
 
+const pcmaLinear = Int16Array.from({ length: 256 }, (_, code) => linearOfPcma(code));
+const pcmuLinear = Int16Array.from({ length: 256 }, (_, code) => linearOfPcmu(code));
+
+/** A-law codes to mu-law codes, through linear. */
+export const pcmaToPcmu: Uint8Array = encodePcmu(pcmaLinear);
+
+/** Mu-law codes to A-law codes, through linear. */
+export const pcmuToPcma: Uint8Array = encodePcma(pcmuLinear);
+
+/** Linear PCM of A-law bytes. */
 export function decodePcma(bytes: Uint8Array): Int16Array {
-  return Int16Array.from(bytes, (code) => pcmaToLinear[code]!);
+  return decode(bytes, pcmaLinear);
 }
 
+/** Linear PCM of mu-law bytes. */
 export function decodePcmu(bytes: Uint8Array): Int16Array {
-  return Int16Array.from(bytes, (code) => pcmuToLinear[code]!);
+  return decode(bytes, pcmuLinear);
 }
 
+/** A-law bytes of linear PCM. */
 export function encodePcma(samples: Int16Array): Uint8Array {
-  return Uint8Array.from(samples, compressA);
+  const bytes = new Uint8Array(samples.length);
+  for (let index = 0; index < samples.length; index += 1) bytes[index] = pcmaOf(samples[index]!);
+  return bytes;
 }
 
+/** Mu-law bytes of linear PCM. */
 export function encodePcmu(samples: Int16Array): Uint8Array {
-  return Uint8Array.from(samples, compressMu);
+  const bytes = new Uint8Array(samples.length);
+  for (let index = 0; index < samples.length; index += 1) bytes[index] = pcmuOf(samples[index]!);
+  return bytes;
 }
 
-/** Even bits are inverted on the line (G.711 table 1, note 2). */
-function expandA(code: number): number {
-  const bits = code ^ 0x55;
-  const exponent = (bits >> 4) & 7;
-  const mantissa = bits & 0x0f;
-  const magnitude = exponent === 0 ? (mantissa << 4) + 8 : ((mantissa << 4) + 0x108) << (exponent - 1);
-  return (bits & 0x80) !== 0 ? magnitude : -magnitude;
+function decode(bytes: Uint8Array, table: Int16Array): Int16Array {
+  const samples = new Int16Array(bytes.length);
+  for (let index = 0; index < bytes.length; index += 1) samples[index] = table[bytes[index]!]!;
+  return samples;
 }
 
-function compressA(sample: number): number {
-  // One's complement for negatives: nought and minus one are the two intervals next to the middle.
-  const magnitude = sample >= 0 ? sample >> 4 : ~sample >> 4;
-  const exponent = magnitude < 0x10 ? 0 : 31 - Math.clz32(magnitude) - 3;
-  const mantissa = exponent < 2 ? magnitude & 0x0f : (magnitude >> (exponent - 1)) & 0x0f;
-  return ((sample >= 0 ? 0x80 : 0) | (exponent << 4) | mantissa) ^ 0x55;
+/** An A-law byte is sign, segment (3 bits), step in it (4), even bits inverted; the smallest step is 16 of 65536. */
+function linearOfPcma(code: number): number {
+  const bits = code ^ 0xd5;
+  const segment = (bits >> 4) & 7;
+  const step = bits & 15;
+  const magnitude = segment === 0 ? (step << 4) + 8 : ((step << 4) + 0x108) << (segment - 1);
+  return bits & 0x80 ? -magnitude : magnitude;
 }
 
-/** All bits are inverted on the line (G.711 table 2). */
-function expandMu(code: number): number {
-  const bits = ~code & 0xff;
-  const magnitude = ((((bits & 0x0f) << 3) + 0x84) << ((bits >> 4) & 7)) - 0x84;
-  return (bits & 0x80) !== 0 ? -magnitude : magnitude;
+/** A mu-law byte is sign, segment, step, all bits inverted. */
+function linearOfPcmu(code: number): number {
+  const bits = code ^ 0xff;
+  const magnitude = ((((bits & 15) << 1) + muLawBias) << ((bits >> 4) & 7)) - muLawBias;
+  return (bits & 0x80 ? -magnitude : magnitude) * 4;
 }
 
-function compressMu(sample: number): number {
-  const sign = sample < 0 ? 0x80 : 0;
-  const magnitude = Math.min(Math.abs(sample), muClip) + muBias;
-  const exponent = 31 - Math.clz32(magnitude) - 7;
-  const mantissa = (magnitude >> (exponent + 3)) & 0x0f;
-  return ~(sign | (exponent << 4) | mantissa) & 0xff;
+function pcmaOf(sample: number): number {
+  const magnitude = (sample < 0 ? ~sample : sample) >> 3;
+  const segment = magnitude < 32 ? 0 : 27 - Math.clz32(magnitude);
+  const step = (magnitude >> Math.max(segment, 1)) & 15;
+  return ((segment << 4) | step) ^ (sample < 0 ? 0x55 : 0xd5);
+}
+
+function pcmuOf(sample: number): number {
+  const magnitude = Math.min(((sample < 0 ? ~sample : sample) >> 2) + muLawBias, 0x1fff);
+  const segment = 26 - Math.clz32(magnitude);
+  const step = (magnitude >> (segment + 1)) & 15;
+  return ((segment << 4) | step) ^ (sample < 0 ? 0x7f : 0xff);
 }

@@ -1,48 +1,65 @@
 /**
- * The batch: copies of RTP packets on their way from a relay worker to the store. A version byte, then per packet
- * sequence (u32), side (u8), arrival in microseconds since the epoch (two u32), length (u16), the packet as received.
+ * Copies of RTP packets on their way from the relay to the store: as received, several in one piece of memory.
+ *
+ * One byte of version, then for each packet, big-endian: sequence in its recording (4 bytes), side (1 byte: 0 caller,
+ * 1 agent), arrival in microseconds since the epoch (8), length (2), the packet.
  */
 import { TacetError } from '../../config/errors.ts';
 import type { EpochMicros, Side } from '../../config/units.ts';
 
 const version = 1;
-const recordHeaderBytes = 15;
-const sides: readonly Side[] = ['caller', 'agent'];
-const high = 2 ** 32;
+const prefixBytes = 1;
+const headerBytes = 15;
+const twoTo32 = 0x1_0000_0000;
 
-/** A batch from the network or from a journal that is not one. */
-export class BatchMalformed extends TacetError {}
+/** What claims to be a batch is none: another version, cut short, or with a value outside its range. */
+export class BatchMalformed extends TacetError {
+  readonly position: number;
+  constructor(position: number, detail: string) {
+    super(`batch of RTP copies is malformed at byte ${position}: ${detail}`);
+    this.position = position;
+  }
+}
 
 export interface BatchedPacket {
-  /** Counts the recording's packets from 0, without holes. */
   sequence: number;
   side: Side;
   arrivedAt: EpochMicros;
+  /** Shares memory with the batch. */
   rtp: Uint8Array;
 }
 
-/** Gathers packets without allocating for any of them. */
+/** Gathers packets without allocating; a full recording's worth of copies passes here every second. */
 export class BatchWriter {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  #size = 1;
+  #used = prefixBytes;
   #count = 0;
 
   constructor(capacity = 16_384) {
-    this.#bytes = new Uint8Array(capacity);
+    this.#bytes = new Uint8Array(Math.max(capacity, prefixBytes + headerBytes));
     this.#view = new DataView(this.#bytes.buffer);
     this.#bytes[0] = version;
   }
 
+  /** Bytes that `take` would give now, the version byte included. */
+  get size(): number {
+    return this.#used;
+  }
+
+  /** Packets gathered since the last `take`. */
   get count(): number {
     return this.#count;
   }
 
-  get size(): number {
-    return this.#size;
-  }
-
-  /** Adds `length` bytes of `packet` from `offset` on; false when the batch is full and must be taken first. */
+  /**
+   * Adds the packet at `packet[offset, offset + length)`.
+   *
+   * @param sequence  number in its recording, 32 bits
+   * @param arrivedAt microseconds since the epoch, an integer (`EpochMicros`)
+   * @returns false when it does not fit: nothing was added. Into an empty writer, that is a packet too large for any
+   *          batch of this capacity.
+   */
   append(
     sequence: number,
     side: Side,
@@ -51,51 +68,60 @@ export class BatchWriter {
     offset: number,
     length: number,
   ): boolean {
-    const at = this.#size;
-    const end = at + recordHeaderBytes + length;
-    if (end > this.#bytes.length) return false;
-    this.#view.setUint32(at, sequence);
-    this.#view.setUint8(at + 4, side === 'caller' ? 0 : 1);
-    this.#view.setUint32(at + 5, Math.floor(arrivedAt / high));
-    this.#view.setUint32(at + 9, arrivedAt % high);
-    this.#view.setUint16(at + 13, length);
-    for (let index = 0; index < length; index++)
-      this.#bytes[at + recordHeaderBytes + index] = packet[offset + index]!;
-    this.#size = end;
+    const at = this.#used;
+    if (length > 0xffff || at + headerBytes + length > this.#bytes.length) return false;
+    const view = this.#view;
+    view.setUint32(at, sequence);
+    view.setUint8(at + 4, side === 'caller' ? 0 : 1);
+    view.setUint32(at + 5, Math.floor(arrivedAt / twoTo32));
+    view.setUint32(at + 9, arrivedAt % twoTo32);
+    view.setUint16(at + 13, length);
+    // A loop, because subarray() for set() would allocate a view for every packet.
+    const bytes = this.#bytes;
+    const start = at + headerBytes;
+    for (let index = 0; index < length; index += 1) bytes[start + index] = packet[offset + index]!;
+    this.#used = start + length;
     this.#count += 1;
     return true;
   }
 
-  /** The batch so far, in memory of its own; the writer is empty again. */
-  take(): Uint8Array {
-    const batch = this.#bytes.slice(0, this.#size);
-    this.#size = 1;
+  /** The batch as a fresh copy with an ArrayBuffer of its own (it can be transferred); the writer is empty again. */
+  take(): Uint8Array<ArrayBuffer> {
+    const batch = new Uint8Array(this.#used);
+    batch.set(this.#bytes.subarray(0, this.#used));
+    this.#used = prefixBytes;
     this.#count = 0;
     return batch;
   }
 }
 
-/** Reads a batch; the packets are views into it. @throws BatchMalformed */
+/**
+ * Reads a batch back, in the order of writing.
+ *
+ * @throws BatchMalformed
+ */
 export function decodeBatch(batch: Uint8Array): BatchedPacket[] {
-  if (batch[0] !== version)
-    throw new BatchMalformed(`batch of version ${batch[0] ?? 'none'}, not ${version}`);
+  if (batch.length < prefixBytes) throw new BatchMalformed(0, 'it is empty');
+  if (batch[0] !== version) throw new BatchMalformed(0, `version ${batch[0]!}, this is version ${version}`);
   const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
   const packets: BatchedPacket[] = [];
-  let at = 1;
+  let at = prefixBytes;
   while (at < batch.length) {
-    if (at + recordHeaderBytes > batch.length) throw new BatchMalformed(`record cut short at byte ${at}`);
-    const side = sides[view.getUint8(at + 4)];
-    const length = view.getUint16(at + 13);
-    const start = at + recordHeaderBytes;
-    if (side === undefined) throw new BatchMalformed(`no such side at byte ${at + 4}`);
-    if (start + length > batch.length) throw new BatchMalformed(`packet cut short at byte ${start}`);
+    if (at + headerBytes > batch.length) throw new BatchMalformed(at, 'a header is cut short');
+    const side = view.getUint8(at + 4);
+    if (side > 1) throw new BatchMalformed(at + 4, `side ${side} is neither caller (0) nor agent (1)`);
+    const arrivedAt = view.getUint32(at + 5) * twoTo32 + view.getUint32(at + 9);
+    if (!Number.isSafeInteger(arrivedAt)) throw new BatchMalformed(at + 5, 'an arrival beyond the year 2255');
+    const start = at + headerBytes;
+    const end = start + view.getUint16(at + 13);
+    if (end > batch.length) throw new BatchMalformed(at + 13, 'a packet is cut short');
     packets.push({
       sequence: view.getUint32(at),
-      side,
-      arrivedAt: (view.getUint32(at + 5) * high + view.getUint32(at + 9)) as EpochMicros,
-      rtp: batch.subarray(start, start + length),
+      side: side === 0 ? 'caller' : 'agent',
+      arrivedAt: arrivedAt as EpochMicros,
+      rtp: batch.subarray(start, end),
     });
-    at = start + length;
+    at = end;
   }
   return packets;
 }

@@ -132,7 +132,6 @@ function listGaps(
   startedAt: EpochMicros,
 ): AlignedGap[] {
   const gaps: AlignedGap[] = [];
-  const nothing = !covered.includes(1);
   let from = covered.indexOf(0);
   while (from !== -1) {
     const next = covered.indexOf(1, from);
@@ -141,7 +140,9 @@ function listGaps(
     if (toMs - fromMs >= listedMs) {
       const middle = startedAt + ((fromMs + toMs) / 2) * 1_000;
       const kind = declared.find((gap) => gap.side === side && gap.from <= middle && gap.to >= middle)?.kind;
-      gaps.push({ side, fromMs, toMs, kind: kind ?? (nothing ? 'no-rtp' : 'lost') });
+      // Between packets something was lost; before the first and after the last nobody sent.
+      const between = from > 0 && next !== -1;
+      gaps.push({ side, fromMs, toMs, kind: kind ?? (between ? 'lost' : 'no-rtp') });
     }
     from = next === -1 ? -1 : covered.indexOf(0, next);
   }

@@ -71,7 +71,7 @@ export async function prepareSite({ config = {}, campaign = {}, pbxs = 1 }: Site
       media: { ports },
       http: { port: 0 },
       drainSeconds: 5,
-      logLevel: 'silent',
+      logLevel: process.env['TACET_TEST_LOG'] ?? 'silent',
       ...config,
     }),
   );
