@@ -217,16 +217,17 @@ async function openStore(
   { config, dataDir, at, log, metrics }: StoreNeeds,
 ): Promise<{ link: StoreLink; store: StoreProcess | undefined }> {
   const { url, token, publicKeyFile, spoolMegabytes } = config.store;
+  const onDeath = (code: number | undefined): void =>
+    log.error({ code }, 'the recording store ended by itself and is started again: calls go on, recordings spool');
   const store =
     url === undefined
-      ? starting.use(await startStoreProcess({ directory: resolve(dataDir, 'store') }))
+      ? starting.use(await startStoreProcess({ directory: resolve(dataDir, 'store'), onDeath }))
       : undefined;
-  void store === undefined && publicKeyFile === undefined) {
+  if (store === undefined && publicKeyFile === undefined) {
     throw new StoreKeyMissing(
       'store.publicKeyFile is needed with store.url: the spool is sealed to that key',
     );
   }
-  void store?.exited.then((code) => log.error({ code }, 'the recording store ended'));
   const link = starting.use(
     openStoreLink({
       url: store?.url ?? url!,

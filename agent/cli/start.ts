@@ -4,7 +4,7 @@ import { startTacet } from '../main.ts';
 import { onlyConfig } from './options.ts';
 
 export async function start(words: string[]): Promise<number> {
-  const tacet = await startTacet(await loadConfig(onlyConfig(words)));
+  await using tacet = await startTacet(await loadConfig(onlyConfig(words)));
   const signal = await nextSignal();
   tacet.log.info({ signal, calls: tacet.callsInProgress }, 'draining');
   const impatient = new AbortController();

@@ -94,12 +94,17 @@ test('a store that dies costs the recording its store, never the call its life, 
   await using tacet = await site.start();
   const { pbx, caller } = talk(site, 3_000);
   await using called = await Sipp.start(pbx);
+  const calling = runSipp(caller);
+  await expect.poll(() => site.recordings(), { timeout: 10_000 }).toMatchObject([{ state: 'open' }]);
   process.kill(tacet.store!.pid, 'SIGKILL');
-  await tacet.store!.exited;
-  const result = await runSipp(caller);
+  const result = await calling;
   expect(result.exitCode, result.errors).toBe(0);
   expect((await called.finished()).exitCode).toBe(0);
-  expect((await site.events()).at(-1)).toMatchObject({ kind: 'call.ended', answered: true });
+  await tacet.drain();
+  expect((await site.events()).at(-1)).toMatchObject({ kind: 'call.ended', outcome: 'recorded' });
+  const [recording] = await site.recordings();
+  expect(recording).toMatchObject({ state: 'complete' });
+  expect(recording!.details!.gaps.filter(({ kind }) => kind === 'lost')).toEqual([]);
 });
 
 test('without Redis calls pass unselected, and it is used again when it is back', async () => {
