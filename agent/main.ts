@@ -218,7 +218,10 @@ async function openStore(
 ): Promise<{ link: StoreLink; store: StoreProcess | undefined }> {
   const { url, token, publicKeyFile, spoolMegabytes } = config.store;
   const onDeath = (code: number | undefined): void =>
-    log.error({ code }, 'the recording store ended by itself and is started again: calls go on, recordings spool');
+    log.error(
+      { code },
+      'the recording store ended by itself and is started again: calls go on, recordings spool',
+    );
   const store =
     url === undefined
       ? starting.use(await startStoreProcess({ directory: resolve(dataDir, 'store'), onDeath }))

@@ -6,7 +6,7 @@ import { answerAlone } from './legs.ts';
 import type { Outcome } from './outcome.ts';
 import { outcomeOfStatus } from './outcome.ts';
 import { callRoute } from './routes.ts';
-import type { SelectedCall } from './selected.ts';
+import { accepts, type SelectedCall } from './selected.ts';
 import type { Leg } from '../sip/leg.ts';
 import { q850Reason } from '../sip/reason.ts';
 import type { Dialled } from '../sip/edge.ts';
@@ -31,10 +31,10 @@ export async function announceBeforeConnect(call: SelectedCall, answer: string):
   if (announced.kind === 'ended') return abandoned(caller);
 
   const dialled = await ringAgent(call, caller);
-  if (dialled.kind === 'failed') return await tellFailure(call, caller, dialled);
+  if (dialled.kind === 'failed') return await tellFailure(call, caller, dialled.status);
   if (dialled.kind !== 'answered') return abandoned(caller);
   await using agent = dialled.leg;
-  if (dialled.sdp !== '') await media.agent.accept(dialled.sdp);
+  if (!(await accepts(media.agent, dialled.sdp))) return await tellFailure(call, caller, 488);
   await media.connect();
   return await converse(call, { legs: { caller, agent }, watch, mayRecord: announced.kind === 'told' });
 }
@@ -76,11 +76,7 @@ async function ringAgent({ invite, media, house }: SelectedCall, caller: Leg): P
 }
 
 /** No PBX took the call that we had answered: the caller hears why, and the BYE says it to the carrier's CDR. */
-async function tellFailure(
-  { media, house }: SelectedCall,
-  caller: Leg,
-  { status }: Extract<Dialled, { kind: 'failed' }>,
-): Promise<Outcome> {
+async function tellFailure({ media, house }: SelectedCall, caller: Leg, status: number): Promise<Outcome> {
   const kind = outcomeOfStatus(status);
   const tone = { plan: house.config.sip.ringingTone, kind: kind === 'busy' ? 'busy' : 'congestion' } as const;
   await media.disconnect();

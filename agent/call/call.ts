@@ -110,12 +110,17 @@ async function carrySelected(invite: Invite, rule: CampaignRule, house: House): 
   }
   await using _session = media;
   const call: SelectedCall = { invite, rule, media, house };
+  const inbound = invite.from.kind === 'trunk';
+  let answer: string;
   try {
-    const inbound = invite.from.kind === 'trunk';
-    const answer = await media[inbound ? 'caller' : 'agent'].answer(invite.offer);
+    answer = await media[inbound ? 'caller' : 'agent'].answer(invite.offer);
+  } catch (error) {
+    if (error instanceof SdpRefused) return await passUnrecorded(invite, house, `sdp-${error.reason}`);
+    throw error;
+  }
+  try {
     return await (inbound ? announceBeforeConnect(call, answer) : announceOnAnswer(call, answer));
   } catch (error) {
-    if (error instanceof SdpRefused) return passUnrecorded(invite, house, `sdp-${error.reason}`);
     if (error instanceof InviteCancelled || invite.cancelled.aborted) {
       return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: undefined };
     }

@@ -101,12 +101,12 @@ async function keep(
   recording: Recording,
   failure: string | undefined,
 ): Promise<void> {
-  const kept = await recording.finish(
+  await recording.finish(
     failure === undefined ? 'hangup' : failure === 'media-lost' ? failure : 'interrupted',
   );
   if (failure === undefined) house.metrics.recordingKept();
   else house.metrics.recordingFailed(failure);
-  house.log.info({ call: invite.call, recording: recording.id, kept, failure }, 'recording closed');
+  house.log.info({ call: invite.call, recording: recording.id, failure }, 'recording closed');
 }
 
 /** Writes what was played and how the window ended. */

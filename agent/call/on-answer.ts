@@ -1,7 +1,7 @@
 /** Outbound, the default placement: the called party answers, is told, and is then put through to the agent. */
 import { announce, hearRefusal } from './announcement.ts';
 import { converse, writeAnnounced } from './conversation.ts';
-import type { SelectedCall } from './selected.ts';
+import { accepts, type SelectedCall } from './selected.ts';
 import { answerAlone } from './legs.ts';
 import { outcomeOfStatus, type Outcome } from './outcome.ts';
 import { callRoute } from './routes.ts';
@@ -39,7 +39,10 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
     return { kind: 'abandoned', answered: false, hungUpBy: 'agent', detail: undefined };
 
   await using caller = dialled.leg;
-  if (dialled.sdp !== '') await media.caller.accept(dialled.sdp);
+  if (!(await accepts(media.caller, dialled.sdp))) {
+    invite.reject(488);
+    return { kind: 'rejected', answered: false, hungUpBy: 'tacet', detail: '488' };
+  }
   await media.disconnect();
   await using agent = await invite.answer(answer);
   answerAlone(caller, media.caller);

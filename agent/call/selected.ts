@@ -1,5 +1,5 @@
 /** A call that fell in the sample, as the parts of its story share it. */
-import type { MediaSession } from '../../media/plane.ts';
+import { SdpRefused, type MediaSession, type MediaSide } from '../../media/plane.ts';
 import type { Invite } from '../sip/invite.ts';
 import type { CampaignRule, House } from './house.ts';
 
@@ -18,4 +18,15 @@ export function parties(
 ): { caller: string; agent: string } {
   const [outside, inside] = inbound ? [caller, called] : [called, caller];
   return { caller: house.pseudonym(outside), agent: house.pseudonym(inside) };
+}
+
+/** Takes a far end's answer; false when it cannot be anchored after all (a codec that we did not offer). */
+export async function accepts(side: MediaSide, answer: string): Promise<boolean> {
+  try {
+    if (answer !== '') await side.accept(answer);
+    return true;
+  } catch (error) {
+    if (error instanceof SdpRefused) return false;
+    throw error;
+  }
 }

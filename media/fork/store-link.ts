@@ -136,11 +136,13 @@ class Link implements StoreLink {
 
   async flush(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && (this.#recordings.size > 0 || this.#destroys.size > 0)) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#idle.add(resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      const wake = (): void => resolve(undefined);
+      this.#idle.add(wake);
+      signal.addEventListener('abort', wake, { once: true });
       await promise;
-      this.#idle.delete(resolve);
+      this.#idle.delete(wake);
+      signal.removeEventListener('abort', wake);
     }
   }
 

@@ -41,7 +41,8 @@ export async function startStoreProcess({ directory, onDeath }: StoreProcessOpti
 
   const keep = async (): Promise<void> => {
     while (!closing.signal.aborted) {
-      if (current.child.exitCode === null && current.child.signalCode === null) await once(current.child, 'exit');
+      if (current.child.exitCode === null && current.child.signalCode === null)
+        await once(current.child, 'exit');
       if (closing.signal.aborted) return;
       onDeath?.(current.child.exitCode ?? undefined);
       await new Promise((resolve) => setTimeout(resolve, restartMs));

@@ -54,7 +54,7 @@ export class WorkerLink {
 
   /** Sends a command; resolves when it has taken effect. @throws WorkerRefused */
   async command(command: Command): Promise<{ at: EpochMicros }> {
-    return (await this.#ask(command)) as { at: EpochMicros };
+    return await this.#ask(command);
   }
 
   async unfork(session: number): Promise<ForkCounts> {

@@ -197,6 +197,6 @@ export class WorkerSession {
     fork.flushAt = now + batchMs;
     if (fork.writer.count === 0) return;
     const batch = fork.writer.take();
-    this.#bench.report({ tell: 'batch', fork: fork.id, batch }, [batch.buffer as ArrayBuffer]);
+    this.#bench.report({ tell: 'batch', fork: fork.id, batch }, [batch.buffer]);
   }
 }

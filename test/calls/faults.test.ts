@@ -17,14 +17,38 @@ function startAgent(site: Site): Promise<Program> {
 }
 
 async function sineSite(config: Record<string, unknown> = {}): Promise<Site> {
-  const site = await prepareSite({ config: { logLevel: 'info', ...config }, campaign: { announcement: { prompt: './prompt.wav', graceMs: 100 } } });
+  const site = await prepareSite({
+    config: { logLevel: 'info', ...config },
+    campaign: { announcement: { prompt: './prompt.wav', graceMs: 100 } },
+  });
   const prompt = join(site.folder, 'prompt.wav');
-  await promisify(execFile)('sox', ['-n', '-r', '8000', '-c', '1', '-b', '16', prompt, 'synth', '0.5', 'sine', '600', 'vol', '0.2']);
+  await promisify(execFile)('sox', [
+    '-n',
+    '-r',
+    '8000',
+    '-c',
+    '1',
+    '-b',
+    '16',
+    prompt,
+    'synth',
+    '0.5',
+    'sine',
+    '600',
+    'vol',
+    '0.2',
+  ]);
   return site;
 }
 
 const talk = (site: Site, talkMs: number) => ({
-  pbx: { scenario: 'pbx-answers', port: site.pbxPorts[0]!, calls: 1, audio: callAudio({ durationMs: talkMs }), keys: { ring_ms: 50 } } as const,
+  pbx: {
+    scenario: 'pbx-answers',
+    port: site.pbxPorts[0]!,
+    calls: 1,
+    audio: callAudio({ durationMs: talkMs }),
+    keys: { ring_ms: 50 },
+  } as const,
   caller: {
     scenario: 'caller-call',
     target: { port: site.sipPort },
@@ -77,7 +101,11 @@ test('SIGTERM lets a call in progress go on to its end, takes no new one, keeps 
   const { pbx, caller } = talk(site, 3_000);
   await using called = await Sipp.start(pbx);
   await using calling = await Sipp.start(caller);
-  await agent.until(async () => ((await site.recordings()).length > 0 ? true : undefined), 10_000, 'a recording');
+  await agent.until(
+    async () => ((await site.recordings()).length > 0 ? true : undefined),
+    10_000,
+    'a recording',
+  );
   agent.signal('SIGTERM');
   await agent.printed(/"msg":"draining"/u);
   await using late = createSocket('udp4');
@@ -121,7 +149,10 @@ test('without Redis calls pass unselected, and it is used again when it is back'
     expect(result.exitCode, result.errors).toBe(0);
     await called.finished();
   }
-  expect((await site.events()).find(({ kind }) => kind === 'call.decided')).toMatchObject({ selected: false, reason: 'unavailable' });
+  expect((await site.events()).find(({ kind }) => kind === 'call.decided')).toMatchObject({
+    selected: false,
+    reason: 'unavailable',
+  });
   expect(await metricsOf(agent)).toMatch(/tacet_sampler_available 0/u);
   expect(await site.recordings()).toEqual([]);
   expect((await agent.stop(10_000)).code).toBe(0);
@@ -153,7 +184,9 @@ test('a second start on a taken port says so in one line and exits 1', async () 
   await using site = await sineSite();
   await using agent = await startAgent(site);
   await agent.printed(/"msg":"ready"/u);
-  await using other = await prepareSite({ config: { logLevel: 'error', sip: { listen: [{ address: '127.0.0.1', port: site.sipPort }] } } });
+  await using other = await prepareSite({
+    config: { logLevel: 'error', sip: { listen: [{ address: '127.0.0.1', port: site.sipPort }] } },
+  });
   await using second = await startAgent(other);
   expect((await second.exited).code).toBe(1);
   const lines = second.stderr.trim().split('\n');

@@ -179,7 +179,8 @@ test('a refusal in the conversation stops and destroys what was kept, with a rec
   expect(await site.recordings()).toEqual([]);
   const events = await site.events();
   const destroyed = events.find((event) => event.kind === 'recording.destroyed');
-  expect(destroyed).toMatchObject({ reason: 'refused', proof: expect.stringMatching(/^[0-9a-f]{64}$/u) });
+  expect(destroyed?.reason).toBe('refused');
+  expect(destroyed?.proof).toMatch(/^[0-9a-f]{64}$/u);
   expect(events.at(-1)).toMatchObject({ outcome: 'refused', answered: true });
   expect(await soundness(site)).toMatch(/^sound/u);
 });

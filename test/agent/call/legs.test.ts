@@ -4,11 +4,18 @@ import type { InDialogRequest, Leg, LegEnd, Reoffer, ReofferAnswer } from '../..
 import { SdpRefused, type Direction, type MediaSession, type MediaSide } from '../../../media/plane.ts';
 
 /** A leg whose far end is played by the test. */
-function fakeLeg(answers: (reoffer: Reoffer) => Promise<ReofferAnswer> | ReofferAnswer = () => ({ status: 200, sdp: 'answer' })) {
+function fakeLeg(
+  answers: (reoffer: Reoffer) => Promise<ReofferAnswer> | ReofferAnswer = () => ({
+    status: 200,
+    sdp: 'answer',
+  }),
+) {
   const ended = new AbortController();
   const log: string[] = [];
-  let reoffered: (reoffer: Reoffer) => Promise<ReofferAnswer> = () => Promise.reject(new Error('not bridged'));
-  let requested: (request: InDialogRequest) => Promise<number> = () => Promise.reject(new Error('not bridged'));
+  let reoffered: (reoffer: Reoffer) => Promise<ReofferAnswer> = () =>
+    Promise.reject(new Error('not bridged'));
+  let requested: (request: InDialogRequest) => Promise<number> = () =>
+    Promise.reject(new Error('not bridged'));
   const leg = {
     ended: ended.signal,
     reoffer: async (reoffer: Reoffer) => {
@@ -30,7 +37,8 @@ function fakeLeg(answers: (reoffer: Reoffer) => Promise<ReofferAnswer> | Reoffer
   return {
     leg,
     log,
-    peerOffers: (offer: string | undefined, method: Reoffer['method'] = 'INVITE') => reoffered({ method, offer }),
+    peerOffers: (offer: string | undefined, method: Reoffer['method'] = 'INVITE') =>
+      reoffered({ method, offer }),
     peerRequests: (method: InDialogRequest['method']) => requested({ method, headers: {}, body: undefined }),
     peerHangsUp: (reason?: string) => ended.abort({ by: 'peer', reason } satisfies LegEnd),
   };
@@ -137,14 +145,21 @@ test('when the other side refuses, the media goes back to what was agreed', asyn
 test('an offer that cannot be anchored is refused and the call goes on as it was', async () => {
   const { media, log } = fakeMedia();
   const cross = anchoredCrossing(media, async () => undefined);
-  const answer = await cross('agent', { method: 'INVITE', offer: 'broken' }, async () => ({ status: 200, sdp: undefined }));
+  const answer = await cross('agent', { method: 'INVITE', offer: 'broken' }, async () => ({
+    status: 200,
+    sdp: undefined,
+  }));
   expect(answer.status).toBe(488);
   expect(log).toEqual(['restored']);
 });
 
 test('taking ourselves out of the media hands each party the description of the other', async () => {
   let acknowledged: string | undefined;
-  const caller = fakeLeg(() => ({ status: 200, sdp: 'caller-sdp', acknowledge: (answer) => (acknowledged = answer) }));
+  const caller = fakeLeg(() => ({
+    status: 200,
+    sdp: 'caller-sdp',
+    acknowledge: (answer) => (acknowledged = answer),
+  }));
   const agent = fakeLeg(() => ({ status: 200, sdp: 'agent-sdp' }));
   expect(await releaseMedia({ caller: caller.leg, agent: agent.leg })).toBe(true);
   expect(agent.log).toEqual(['INVITE caller-sdp']);

@@ -5,7 +5,12 @@ import { userOf } from '../../../agent/sip/invite.ts';
 
 const peers = openPeers({
   trunks: [
-    { name: 'carrier', sources: ['192.0.2.10', '198.51.100.0/24'], uri: 'sip:192.0.2.10:5060', routes: ['pbx-a', 'pbx-b'] },
+    {
+      name: 'carrier',
+      sources: ['192.0.2.10', '198.51.100.0/24'],
+      uri: 'sip:192.0.2.10:5060',
+      routes: ['pbx-a', 'pbx-b'],
+    },
     { name: 'carrier-six', sources: ['2001:db8::/32'], uri: 'sip:[2001:db8::1]', routes: [] },
   ],
   pbxs: [
@@ -29,7 +34,10 @@ test.each([
 });
 
 test('routes keep the order in which they are tried', () => {
-  expect(peers.at({ address: '192.0.2.10', port: 5060 })?.routes.map((peer) => peer.name)).toEqual(['pbx-a', 'pbx-b']);
+  expect(peers.at({ address: '192.0.2.10', port: 5060 })?.routes.map((peer) => peer.name)).toEqual([
+    'pbx-a',
+    'pbx-b',
+  ]);
 });
 
 describe('URIs', () => {
