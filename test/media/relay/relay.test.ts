@@ -35,10 +35,8 @@ async function telephone() {
     port,
     heard,
     sdp: `v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${port} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n`,
-    say(
-      to: number,
-      { type = 8, payload = new Uint8Array(160).fill(0xd5) as Uint8Array, timestamp = 0, ssrc = 7 } = {},
-    ) {
+    say(to: number, spoken: { type?: number; payload?: Uint8Array; timestamp?: number; ssrc?: number } = {}) {
+      const { type = 8, payload = new Uint8Array(160).fill(0xd5), timestamp = 0, ssrc = 7 } = spoken;
       sequence += 1;
       const packet = rtpPacket({
         type,
