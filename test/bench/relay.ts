@@ -80,7 +80,7 @@ async function measureTacet(streams: number): Promise<Cost> {
     const { user, system } = process.cpuUsage();
     return user + system;
   };
-  return measure(streams, cpu, async (a, b, call) => {
+  return await measure(streams, cpu, async (a, b, call) => {
     const session = await plane.open(`bench-${call}` as CallId);
     const answer = await session.caller.answer(sdp(a));
     const offer = await session.agent.offer();
