@@ -34,6 +34,8 @@ export interface Store extends AsyncDisposable {
   readonly url: string;
   readonly publicKey: string;
   readonly vault: Vault;
+  /** Ends every connection without a word, as a network does that fails. */
+  disconnectAll(): void;
 }
 
 const creditBytes = 8 * 1024 * 1024;
@@ -98,6 +100,7 @@ export async function startStore(options: StoreOptions): Promise<Store> {
     url: `ws://${host}:${(http.address() as AddressInfo).port}`,
     publicKey: vault.keys.publicKey,
     vault,
+    disconnectAll: () => sockets.clients.forEach((socket) => socket.terminate()),
     async [Symbol.asyncDispose]() {
       clearInterval(sweeping);
       for (const socket of sockets.clients) socket.close(1001);
