@@ -15,6 +15,7 @@ import type { CampaignRule, House } from './call/house.ts';
 import { Campaigns } from './campaigns/campaigns.ts';
 import { concerns, constrain } from './law/constrain.ts';
 import { loadLawPacks } from './law/packs.ts';
+import type { SiteLedger } from './ledger/ledger.ts';
 import { openLedger } from './ledger/open.ts';
 import { openEmbeddedSampler } from './sampling/embedded.ts';
 import { openRedisSampler } from './sampling/redis.ts';
@@ -67,7 +68,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   );
   const sampler = starting.use(await openSampler(config, dataDir, metrics, log));
   const media = starting.use(openRelay({ ...config.media, epochOffset }));
-  const { link, store } = await openStore(starting, { config, dataDir, at, log, metrics });
+  const { link, store } = await openStore(starting, { config, dataDir, at, log, ledger, metrics });
 
   const running = new Set<Promise<unknown>>();
   const ending = new AbortController();
@@ -209,12 +210,13 @@ interface StoreNeeds {
   dataDir: string;
   at: (path: string) => string;
   log: Logger;
+  ledger: SiteLedger;
   metrics: Metrics;
 }
 
 async function openStore(
   starting: AsyncDisposableStack,
-  { config, dataDir, at, log, metrics }: StoreNeeds,
+  { config, dataDir, at, log, ledger, metrics }: StoreNeeds,
 ): Promise<{ link: StoreLink; store: StoreProcess | undefined }> {
   const { url, token, publicKeyFile, spoolMegabytes } = config.store;
   const onDeath = (code: number | undefined): void =>
@@ -242,18 +244,27 @@ async function openStore(
         maxBytes: spoolMegabytes * 1024 * 1024,
         sealTo: store?.publicKey ?? (await readFile(at(publicKeyFile!), 'utf8')).trim(),
       },
-      onEvent: (event) => tellLink(event, log, metrics),
+      onEvent: (event) => tellLink(event, { log, ledger, metrics }),
     }),
   );
   return { link, store };
 }
 
-function tellLink(event: LinkEvent, log: Logger, metrics: Metrics): void {
+function tellLink(
+  event: LinkEvent,
+  { log, ledger, metrics }: Pick<StoreNeeds, 'log' | 'ledger' | 'metrics'>,
+): void {
   switch (event.kind) {
     case 'connected':
       return log.info('recording store connected');
     case 'destroyed':
-      metrics.recordingDestroyed('confirmed');
+      metrics.recordingDestroyed(event.owed?.reason ?? 'refused');
+      if (event.owed !== undefined) {
+        // Asked for before, perhaps by a former run: the proof that came late belongs into the evidence all the same.
+        ledger
+          .append({ kind: 'recording.destroyed', ...event.owed, proof: event.receipt.proof })
+          .catch((error: unknown) => log.error({ err: error }, 'ledger cannot be written'));
+      }
       return log.info(event, 'recording destroyed');
     case 'destroy-pending':
       return log.error(event, 'the store has not confirmed a destruction; it is tried again until it does');

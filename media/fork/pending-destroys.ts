@@ -10,12 +10,19 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { RecordingId } from '../../config/units.ts';
+import type { CallId, RecordingId } from '../../config/units.ts';
 import type { DestroyReason, DestroyReceipt } from './sink.ts';
 
-interface Pending {
+/** A destruction that is owed. */
+export interface OwedDestroy {
   recording: RecordingId;
+  call: CallId;
   reason: DestroyReason;
+}
+
+interface Pending extends OwedDestroy {
+  /** Whoever asked has been told that it is pending: its end must be told to somebody else. */
+  late: boolean;
   receipt: PromiseWithResolvers<DestroyReceipt>;
 }
 
@@ -27,12 +34,8 @@ export class PendingDestroys {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#path = join(directory, 'destroys.json');
     if (!existsSync(this.#path)) return;
-    const known = JSON.parse(readFileSync(this.#path, 'utf8')) as {
-      recording: RecordingId;
-      reason: DestroyReason;
-    }[];
-    for (const { recording, reason } of known) {
-      this.#pending.set(recording, { recording, reason, receipt: Promise.withResolvers() });
+    for (const owed of JSON.parse(readFileSync(this.#path, 'utf8')) as OwedDestroy[]) {
+      this.#pending.set(owed.recording, { ...owed, late: true, receipt: Promise.withResolvers() });
     }
   }
 
@@ -40,26 +43,35 @@ export class PendingDestroys {
     return this.#pending.size;
   }
 
-  all(): { recording: RecordingId; reason: DestroyReason }[] {
-    return [...this.#pending.values()].map(({ recording, reason }) => ({ recording, reason }));
+  all(): OwedDestroy[] {
+    return [...this.#pending.values()].map(({ recording, call, reason }) => ({ recording, call, reason }));
   }
 
   /** Notes one durably; resolves with the store's receipt, if ever. */
-  add(recording: RecordingId, reason: DestroyReason): Promise<DestroyReceipt> {
-    const known = this.#pending.get(recording);
+  add(owed: OwedDestroy): Promise<DestroyReceipt> {
+    const known = this.#pending.get(owed.recording);
     if (known !== undefined) return known.receipt.promise;
     const receipt = Promise.withResolvers<DestroyReceipt>();
-    this.#pending.set(recording, { recording, reason, receipt });
+    this.#pending.set(owed.recording, { ...owed, late: false, receipt });
     this.#write();
     return receipt.promise;
   }
 
-  done(receipt: DestroyReceipt): void {
+  /** Whoever asked waits no longer. */
+  late(recording: RecordingId): void {
+    const pending = this.#pending.get(recording);
+    if (pending !== undefined) pending.late = true;
+  }
+
+  /** Paid: gives what was owed when whoever asked has gone, so that the receipt does not get lost. */
+  done(receipt: DestroyReceipt): OwedDestroy | undefined {
     const pending = this.#pending.get(receipt.recording);
-    if (pending === undefined) return;
+    if (pending === undefined) return undefined;
     this.#pending.delete(receipt.recording);
     this.#write();
     pending.receipt.resolve(receipt);
+    const { recording, call, reason } = pending;
+    return pending.late ? { recording, call, reason } : undefined;
   }
 
   #write(): void {

@@ -12,11 +12,10 @@ import {
   type AgentMessage,
   type StoreMessage,
 } from './protocol.ts';
-import { PendingDestroys } from './pending-destroys.ts';
+import { PendingDestroys, type OwedDestroy } from './pending-destroys.ts';
 import { OutgoingRecording, type Spool } from './outgoing-recording.ts';
 import {
   RecordingRefused,
-  type DestroyReason,
   type DestroyReceipt,
   type RecordingHeader,
   type RecordingSink,
@@ -29,7 +28,8 @@ export type LinkEvent =
   | { kind: 'disconnected'; reason: string }
   | { kind: 'malformed'; reason: string }
   | { kind: 'destroy-pending'; recording: RecordingId }
-  | { kind: 'destroyed'; receipt: DestroyReceipt }
+  /** `owed` when whoever asked for it was told that it is pending: the evidence is still to be written. */
+  | { kind: 'destroyed'; receipt: DestroyReceipt; owed: OwedDestroy | undefined }
   | { kind: 'stream-failed'; recording: RecordingId; reason: string };
 
 export interface StoreLinkOptions {
@@ -121,7 +121,7 @@ class Link implements StoreLink {
         this.#recordings.delete(stream);
         this.#settle();
       },
-      destroy: (reason) => this.#destroy(header.recording, reason),
+      destroy: (reason) => this.#destroy({ recording: header.recording, call: header.call, reason }),
       failed: (reason) => this.#tell({ kind: 'stream-failed', recording: header.recording, reason }),
       closeMs,
     });
@@ -215,8 +215,11 @@ class Link implements StoreLink {
         for (const recording of this.#recordings.values()) this.#send(recording);
         return;
       case 'destroyed':
-        this.#destroys.done(message.receipt);
-        this.#tell({ kind: 'destroyed', receipt: message.receipt });
+        this.#tell({
+          kind: 'destroyed',
+          receipt: message.receipt,
+          owed: this.#destroys.done(message.receipt),
+        });
         this.#settle();
         return;
       case 'error':
@@ -246,11 +249,13 @@ class Link implements StoreLink {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
-  async #destroy(recording: RecordingId, reason: DestroyReason): Promise<DestroyReceipt | 'pending'> {
-    const receipt = this.#destroys.add(recording, reason);
+  async #destroy(owed: OwedDestroy): Promise<DestroyReceipt | 'pending'> {
+    const { recording, reason } = owed;
+    const receipt = this.#destroys.add(owed);
     if (this.#welcome) this.#say({ type: 'destroy', recording, reason });
     const done = await within(receipt, destroyMs);
     if (done !== undefined) return done;
+    this.#destroys.late(recording);
     this.#tell({ kind: 'destroy-pending', recording });
     return 'pending';
   }

@@ -193,3 +193,34 @@ test('a second start on a taken port says so in one line and exits 1', async () 
   expect(lines).toHaveLength(1);
   expect(lines[0]).toContain(String(site.sipPort));
 });
+
+test('a refusal while the store is away is paid when it is back, with its proof in the ledger, over a restart of the agent', async () => {
+  await using site = await sineSite();
+  {
+    await using tacet = await site.start();
+    const { pbx, caller } = talk(site, 3_000);
+    await using called = await Sipp.start(pbx);
+    const refusing = callAudio({ durationMs: 3_000, keys: [{ digit: '2', atMs: 2_200 }] });
+    const calling = runSipp({ ...caller, audio: refusing });
+    await expect.poll(() => site.recordings(), { timeout: 10_000 }).toMatchObject([{ state: 'open' }]);
+    // A stopped store takes nothing and says nothing: the destruction stays owed.
+    process.kill(tacet.store!.pid, 'SIGSTOP');
+    expect((await calling).exitCode).toBe(0);
+    await called.finished();
+    await expect
+      .poll(async () => (await site.events()).find(({ kind }) => kind === 'recording.destroyed'), {
+        timeout: 10_000,
+      })
+      .toMatchObject({ reason: 'refused' });
+    process.kill(tacet.store!.pid, 'SIGKILL');
+  }
+  await using again = await site.start();
+  await expect
+    .poll(
+      async () => (await site.events()).findLast((event) => event.kind === 'recording.destroyed')?.proof,
+      { timeout: 10_000 },
+    )
+    .toMatch(/^[0-9a-f]{64}$/u);
+  expect(await site.recordings()).toEqual([]);
+  expect(again.callsInProgress).toBe(0);
+});
