@@ -1,7 +1,7 @@
 /**
- * Two RTP streams on one time line (pure). A side's packets are placed by their timestamps, the time line's anchor being
- * the arrival of the side's packets: an anchor per source, moved when the far end's clock drifts, and set anew when the
- * source or its timestamps jump.
+ * Two RTP streams on one time line (pure). Packets are placed by their timestamps, so that jitter moves no sample; where
+ * the timestamps begin on the time line is told by the arrivals. No packet comes early: the least delay of a window is
+ * the line itself, and all above it jitter. A source or timestamps that jump begin a line of their own.
  */
 import type { EpochMicros, Side } from '../../config/units.ts';
 import type { BatchedPacket } from '../fork/batch.ts';
@@ -13,8 +13,9 @@ import { newRtpHeader, readRtp } from './packet.ts';
 const samplesPerMs = 8;
 /** Timestamps further off from arrival than this are a jump, not jitter. */
 const jumpMs = 500;
-/** The anchor follows a slow clock by this share of the difference a packet: 100 ppm are followed within a millisecond. */
-const drift = 1 / 256;
+/** A far end's clock is followed window by window, in steps that are worth a step: 100 ppm make one every 50 seconds. */
+const windowMs = 10_000;
+const stepMs = 5;
 /** Holes shorter than this are a codec's frame boundary, not worth a line. */
 const listedMs = 5;
 
@@ -83,12 +84,10 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
     undecoded: [...undecoded],
   };
 
-  function place(side: Side): { pieces: { at: number; audio: Int16Array }[]; end: number } {
+  function place(side: Side): { pieces: Piece[]; end: number } {
     const header = newRtpHeader();
-    const pieces: { at: number; audio: Int16Array }[] = [];
+    const segments: Segment[] = [];
     const seen = new Set<string>();
-    let end = 0;
-    let anchor: { ssrc: number; timestamp: number; ms: number } | undefined;
     for (const { side: from, arrivedAt, rtp } of packets) {
       if (from !== side || !readRtp(rtp, rtp.length, header) || header.payloadLength === 0) continue;
       const codec = codecs[side][header.payloadType] ?? `payload type ${header.payloadType}`;
@@ -97,31 +96,57 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
         undecoded.add(codec);
         continue;
       }
-      const arrivedMs = (arrivedAt - startedAt) / 1_000;
-      if (anchor === undefined || anchor.ssrc !== header.ssrc) {
-        anchor = { ssrc: header.ssrc, timestamp: header.timestamp, ms: arrivedMs };
-        seen.clear();
-      }
-      const repeated = `${header.sequence} ${header.timestamp}`;
+      const repeated = `${header.ssrc} ${header.sequence} ${header.timestamp}`;
       if (seen.has(repeated)) continue;
       seen.add(repeated);
-      const ticks = (header.timestamp - anchor.timestamp) | 0;
-      let at = anchor.ms + ticks / samplesPerMs;
-      const off = arrivedMs - at;
-      if (Math.abs(off) > jumpMs) {
-        anchor = { ssrc: header.ssrc, timestamp: header.timestamp, ms: arrivedMs };
-        at = arrivedMs;
-      } else {
-        // A packet is never early: one that seems so shows that the anchor is late. Late ones are mostly jitter.
-        anchor.ms += off < 0 ? off / 16 : off * drift;
+      const arrivedMs = (arrivedAt - startedAt) / 1_000;
+      let segment = segments.at(-1);
+      let sentMs = segment === undefined ? 0 : ((header.timestamp - segment.timestamp) | 0) / samplesPerMs;
+      if (segment?.ssrc !== header.ssrc || Math.abs(arrivedMs - sentMs - segment.delayMs) > jumpMs) {
+        segment = { ssrc: header.ssrc, timestamp: header.timestamp, delayMs: arrivedMs, packets: [] };
+        segments.push(segment);
+        sentMs = 0;
       }
+      segment.delayMs = arrivedMs - sentMs;
       const payload = rtp.subarray(header.payloadOffset, header.payloadOffset + header.payloadLength);
       const audio = codec === 'PCMA/8000' ? decodePcma(payload) : decodePcmu(payload);
-      pieces.push({ at, audio });
-      end = Math.max(end, at + audio.length / samplesPerMs);
+      segment.packets.push({ sentMs, delayMs: segment.delayMs, audio });
     }
+    const pieces = segments.flatMap(placeSegment);
+    const end = pieces.reduce((last, { at, audio }) => Math.max(last, at + audio.length / samplesPerMs), 0);
     return { pieces, end };
   }
+}
+
+interface Piece {
+  /** Milliseconds on the time line. */
+  at: number;
+  audio: Int16Array;
+}
+
+/** Packets of one source whose timestamps belong together. */
+interface Segment {
+  ssrc: number;
+  timestamp: number;
+  /** Arrival less sending time of the last packet. */
+  delayMs: number;
+  packets: { sentMs: number; delayMs: number; audio: Int16Array }[];
+}
+
+function placeSegment({ packets }: Segment): Piece[] {
+  const least = new Map<number, number>();
+  const windowOf = (sentMs: number): number => Math.floor(sentMs / windowMs);
+  for (const { sentMs, delayMs } of packets) {
+    const window = windowOf(sentMs);
+    least.set(window, Math.min(least.get(window) ?? Number.POSITIVE_INFINITY, delayMs));
+  }
+  const lines = new Map<number, number>();
+  let line: number | undefined;
+  for (const [window, delayMs] of [...least].sort(([a], [b]) => a - b)) {
+    if (line === undefined || Math.abs(delayMs - line) > stepMs) line = delayMs;
+    lines.set(window, line);
+  }
+  return packets.map(({ sentMs, audio }) => ({ at: sentMs + lines.get(windowOf(sentMs))!, audio }));
 }
 
 /** Runs of samples that nothing covers, each called by what was declared of that time, else lost. */
