@@ -1,0 +1,102 @@
+/** A campaign: which calls, under which rules. */
+import { z } from 'zod';
+import { name } from './values.ts';
+
+/** `+33123456789`, or a prefix with a trailing `*`. */
+const numberPattern = z
+  .string()
+  .regex(
+    /^\+?[0-9*#A-Za-z._()/ -]*\*?$/u,
+    'a number, or the beginning of one with a trailing "*", e.g. "+331*"',
+  );
+
+export const consentMode = z.enum(['notice', 'object', 'consent']);
+export type ConsentMode = z.infer<typeof consentMode>;
+
+export const digit = z.enum(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'A', 'B', 'C', 'D']);
+
+export const recordingClass = z.enum(['quality', 'training', 'complaint', 'contract-proof']);
+export type RecordingClass = z.infer<typeof recordingClass>;
+
+export const campaignSchema = z.strictObject({
+  name,
+  direction: z.enum(['inbound', 'outbound']).describe('inbound: from a trunk; outbound: from a PBX'),
+  match: z
+    .strictObject({
+      called: z.array(numberPattern).min(1).optional().describe('called numbers or prefixes'),
+      caller: z.array(numberPattern).min(1).optional().describe('caller numbers or prefixes'),
+      header: z
+        .strictObject({ name: z.string().min(1), value: z.string().min(1) })
+        .optional()
+        .describe('a SIP header whose value is exactly this'),
+      trunk: name.optional().describe('the peer that the call came from'),
+    })
+    .refine((match) => Object.values(match).some((part) => part !== undefined), {
+      error: 'at least one of called, caller, header, trunk; all that are given must match',
+    })
+    .describe('which calls belong to it: all that is given must match; the most specific campaign wins'),
+  rate: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.3)
+    .describe('ceiling of the recorded share of eligible conversations'),
+  purpose: z
+    .enum(['reception-evaluation', 'weakpoint-analysis', 'complaint', 'training'])
+    .describe('what the recordings are for; exactly one (GDPR Art. 5(1)(b))'),
+  class: recordingClass.default('quality').describe('which retention rules of the law packs apply'),
+  legalBasis: z
+    .enum(['legitimate-interest', 'consent', 'contract', 'legal-obligation'])
+    .default('legitimate-interest')
+    .describe('GDPR Art. 6(1)'),
+  controller: z.string().min(1).describe('the company that the calls are recorded for (GDPR Art. 4(7))'),
+  market: z
+    .string()
+    .regex(/^[A-Z]{2}$/u, 'an ISO 3166 country code, e.g. "FR"')
+    .default('FR')
+    .describe('whose consumers are called or call: their law applies'),
+  agentsSite: z
+    .string()
+    .regex(/^[A-Z]{2}$/u, 'an ISO 3166 country code, e.g. "FR"')
+    .default('FR')
+    .describe('where the staff works: their law applies too'),
+  retentionDays: z.int().min(1).max(1827).default(183).describe('shortened to what the law packs allow'),
+  announcement: z
+    .strictObject({
+      prompt: z
+        .string()
+        .default('fr-object')
+        .describe('a prompt of config/prompts or a path to a WAV file (8 kHz mono)'),
+      graceMs: z
+        .int()
+        .min(0)
+        .max(10_000)
+        .default(1_000)
+        .describe('time to refuse after the prompt has ended'),
+    })
+    .prefault({}),
+  refusalKeys: z
+    .array(digit)
+    .min(1)
+    .default(['2'])
+    .describe('keys by which the outside party refuses, until the call ends'),
+});
+
+export type Campaign = z.infer<typeof campaignSchema>;
+
+export const campaignsFileSchema = z
+  .strictObject({ campaigns: z.array(campaignSchema).describe('what is recorded, and under which rules') })
+  .superRefine(({ campaigns }, context) => {
+    const seen = new Set<string>();
+    for (const [index, campaign] of campaigns.entries()) {
+      if (seen.has(campaign.name)) {
+        context.addIssue({
+          code: 'custom',
+          path: ['campaigns', index, 'name'],
+          message: `the name "${campaign.name}" is taken by another campaign`,
+          input: campaign.name,
+        });
+      }
+      seen.add(campaign.name);
+    }
+  });
