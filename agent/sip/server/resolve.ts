@@ -16,7 +16,9 @@ export function literalAddress(uri: string): Address | Refusal | undefined {
   if (parsed.scheme === 'sips' || (transport !== undefined && transport !== 'udp')) {
     return { refused: 'requested protocol/transport not available' };
   }
-  return isIP(parsed.host) === 0 ? undefined : { address: parsed.host, port: parsed.port ?? 5_060 };
+  return isIP(parsed.host) === 0
+    ? undefined
+    : { transport: 'udp', address: parsed.host, port: parsed.port ?? 5_060 };
 }
 
 /** Asks the resolver for a name that is no literal; undefined when it has no address. */
@@ -25,7 +27,7 @@ export async function resolveName(uri: string): Promise<Address | undefined> {
   if (!parsed) return undefined;
   try {
     const { address } = await lookup(parsed.host);
-    return { address, port: parsed.port ?? 5_060 };
+    return { transport: 'udp', address, port: parsed.port ?? 5_060 };
   } catch {
     // No such name, or no resolver: the caller makes up the 503 that RFC 3263 section 4.3 asks for.
     return undefined;

@@ -40,7 +40,7 @@ export type SipServerEvent =
 export interface SipServer extends AsyncDisposable {
   /** What `srf.connect()` takes. */
   readonly control: { host: string; port: number; secret: string };
-  readonly addresses: readonly { transport: 'udp'; address: string; port: number }[];
+  readonly addresses: readonly Address[];
   statistics(): SipServerStatistics;
   /** From now on new INVITEs get 503 with this Retry-After; dialogs go on. */
   refuseNew(retryAfterSeconds?: number): void;
@@ -81,8 +81,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     options.onEvent?.({ kind: 'dropped', reason, source });
   };
 
-  const receive = (bytes: Buffer, { address, port }: Address, listener: Listener) => {
-    const source = { address, port };
+  const receive = (bytes: Buffer, source: Address, listener: Listener) => {
     if (!options.accept(source)) {
       drop('unknown source', source);
       return;

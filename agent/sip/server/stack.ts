@@ -124,9 +124,10 @@ export class Stack implements Surroundings {
     return fitting.find((listener) => isLoopback(listener.address) === isLoopback(to.address)) ?? fitting[0];
   }
 
-  isOwn({ address, port }: Address): boolean {
+  isOwn({ transport, address, port }: Address): boolean {
     return this.listeners.some(
-      (own) => own.port === port && (own.address === address || own.host === address),
+      (own) =>
+        own.transport === transport && own.port === port && (own.address === address || own.host === address),
     );
   }
 

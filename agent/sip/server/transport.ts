@@ -7,13 +7,19 @@ import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { TacetError, messageOf } from '../../../config/errors.ts';
 
+export type Transport = 'udp' | 'tcp' | 'tls';
+
+/** Where a message came from, or goes to. */
 export interface Address {
+  transport: Transport;
   address: string;
   port: number;
 }
 
-export interface ListenOptions extends Address {
+export interface ListenOptions {
   transport: 'udp';
+  address: string;
+  port: number;
   /** What Contact and Via say where it differs from the bound address (static NAT). */
   advertise?: string;
 }
@@ -37,7 +43,7 @@ export class ListenFailed extends TacetError {
 }
 
 export interface Listener {
-  readonly transport: 'udp';
+  readonly transport: Transport;
   readonly family: 4 | 6;
   /** As bound. */
   readonly address: string;
@@ -97,7 +103,9 @@ export async function listenUdp(options: ListenOptions, receive: Receive): Promi
   };
   // Errors of single datagrams come to the send callback; one on the socket concerns no message in particular.
   socket.on('error', () => undefined);
-  socket.on('message', (bytes, source) => receive(bytes, source, listener));
+  socket.on('message', (bytes, { address: from, port: fromPort }) =>
+    receive(bytes, { transport: 'udp', address: from, port: fromPort }, listener),
+  );
   return listener;
 }
 

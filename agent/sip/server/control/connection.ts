@@ -61,27 +61,29 @@ export class ControlConnection implements Application {
 
   newRequest(request: SipRequest, { source, listener }: Arrival, transaction: string): void {
     const text = textOf(request);
-    const where = `${this.#meta('network', text.length, source.address, source.port)}|${transaction}`;
+    const where = `${this.#meta('network', text.length, source)}|${transaction}`;
     this.#send(`sip|${where}||${listener.host}|${listener.port}|\r\n${text}`);
   }
 
   message(message: SipRequest | SipResponse, { source }: Arrival, transaction: string, dialog: string): void {
     const text = textOf(message);
-    const where = `${this.#meta('network', text.length, source.address, source.port)}|${transaction}`;
+    const where = `${this.#meta('network', text.length, source)}|${transaction}`;
     this.#send(`sip|${where}|${dialog}|\r\n${text}`);
   }
 
-  madeUp(text: string, _listener: Listener, transaction: string, dialog: string): void {
-    this.#send(`sip|${this.#meta('network', text.length, '', 0)}|${transaction}|${dialog}|\r\n${text}`);
+  madeUp(text: string, listener: Listener, transaction: string, dialog: string): void {
+    this.#send(
+      `sip|${this.#meta('network', text.length, { ...listener, address: '', port: 0 })}|${transaction}|${dialog}|\r\n${text}`,
+    );
   }
 
   ownRequest(text: string, listener: Listener, dialog: string): void {
-    const where = this.#meta('application', text.length, listener.host, listener.port);
+    const where = this.#meta('application', text.length, advertised(listener));
     this.#send(`sip|${where}|unsolicited|${dialog}|\r\n${text}`);
   }
 
   requestSent(rid: string, text: string, listener: Listener, transaction: string): void {
-    const where = this.#meta('application', text.length, listener.host, listener.port);
+    const where = this.#meta('application', text.length, advertised(listener));
     this.#send(`response|${rid}|OK|${where}|${transaction}|Msg sent:|\r\n${text}`);
   }
 
@@ -93,7 +95,7 @@ export class ControlConnection implements Application {
     transaction: string,
     dialog: string,
   ): void {
-    const where = this.#meta('application', text.length, to.address, to.port);
+    const where = this.#meta('application', text.length, to);
     this.#send(`response|${rid}|OK|${where}|${transaction}|${dialog}||Msg sent:|\r\n${text}`);
   }
 
@@ -101,8 +103,8 @@ export class ControlConnection implements Application {
     this.#send(`response|${rid}|NOK|${why.replace(/[|\r\n]/gu, ' ')}`);
   }
 
-  #meta(from: 'network' | 'application', bytes: number, address: string, port: number): string {
-    return `${from}|${bytes}|udp|${address}|${port}|${timeOfDay(this.#clock.now())}`;
+  #meta(from: 'network' | 'application', bytes: number, { transport, address, port }: Address): string {
+    return `${from}|${bytes}|${transport}|${address}|${port}|${timeOfDay(this.#clock.now())}`;
   }
 
   #take(chunk: Buffer): void {
@@ -223,6 +225,11 @@ export class ControlConnection implements Application {
     this.#queue.length = 0;
     this.#requests.lost(this);
   }
+}
+
+/** A listener as peers know it. */
+function advertised({ transport, host, port }: Listener): Address {
+  return { transport, address: host, port };
 }
 
 /** `HH:MM:SS.uuuuuu`, UTC. */

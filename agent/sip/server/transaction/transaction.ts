@@ -171,7 +171,7 @@ export class ServerTransaction {
   get responseAddress(): Address {
     const { via } = this.request;
     const port = via.params.has('rport') ? this.source.port : (via.port ?? 5_060);
-    return { address: this.source.address, port };
+    return { ...this.source, port };
   }
 }
 

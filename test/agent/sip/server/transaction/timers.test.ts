@@ -4,10 +4,10 @@ import { rfcTimers } from '../../../../../agent/sip/server/clock.ts';
 import { parseMessage } from '../../../../../agent/sip/server/message.ts';
 import type { SipRequest, SipResponse } from '../../../../../agent/sip/server/message.ts';
 import { Stack } from '../../../../../agent/sip/server/stack.ts';
-import type { Listener } from '../../../../../agent/sip/server/transport.ts';
+import type { Address, Listener } from '../../../../../agent/sip/server/transport.ts';
 import { FakeClock } from '../fake-clock.ts';
 
-const address = { address: '127.0.0.1', port: 5_070 };
+const address: Address = { transport: 'udp', address: '127.0.0.1', port: 5_070 };
 
 function message(text: string): SipRequest | SipResponse {
   const parsed = parseMessage(Buffer.from(text.replaceAll('\n', '\r\n')));
