@@ -1,6 +1,7 @@
 /** Dialogs (RFC 3261 section 12): what both sides agreed on for all requests that follow. */
 import type { Alarm } from './clock.ts';
 import type { Application } from './application.ts';
+import type { Repeated } from './repeats.ts';
 import { header, headerOf, listOf, serialize } from './message.ts';
 import type { Header, SipRequest, SipResponse } from './message.ts';
 import { hostPort, parseNameAddr, parseSipUri } from './uri.ts';
@@ -11,8 +12,7 @@ export interface UnacknowledgedAnswer {
   cseq: number;
   /** Under which the ACK is delivered: that of the initial INVITE, a new one for a re-INVITE. */
   transaction: string | undefined;
-  resend: Alarm;
-  giveUp: Alarm;
+  repeated: Repeated;
 }
 
 /** Their 2xx to an INVITE of ours that the application has not acknowledged yet. */
@@ -138,8 +138,7 @@ export class Dialog {
   }
 
   stopAnswerTimers(): void {
-    this.answered?.resend.cancel();
-    this.answered?.giveUp.cancel();
+    this.answered?.repeated.cancel();
     this.answered = undefined;
   }
 }

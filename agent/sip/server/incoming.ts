@@ -2,28 +2,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Application } from './application.ts';
 import { Dialog, names } from './dialog.ts';
-import { header, headerOf, listOf, serialize } from './message.ts';
+import { refusals, respondIn, responseHeaders, takeTag } from './incoming-response.ts';
+import { header, headerOf, listOf } from './message.ts';
 import type { Header, RawMessage, SipRequest } from './message.ts';
+import { repeat } from './repeats.ts';
+import type { Repeated } from './repeats.ts';
 import { newTag } from './stack.ts';
 import type { Stack } from './stack.ts';
 import type { Alarm } from './clock.ts';
 import type { ServerTransaction } from './transaction/transaction.ts';
 import type { Address, Listener } from './transport.ts';
 import { hostPort } from './uri.ts';
-
-/** What the server answers by itself; the application never hears of these. */
-const refusals = {
-  400: 'Bad Request',
-  405: 'Method Not Allowed',
-  481: 'Call/Transaction Does Not Exist',
-  482: 'Loop Detected',
-  483: 'Too Many Hops',
-  487: 'Request Terminated',
-  491: 'Request Pending',
-  500: 'Server Internal Error',
-  501: 'Not Implemented',
-  503: 'Service Unavailable',
-} as const;
 
 const knownMethods = new Set([
   'INVITE',
@@ -37,25 +26,12 @@ const knownMethods = new Set([
   'REFER',
 ]);
 
-/** Sets the response's own headers apart from what the server decides. */
-const serversOwn = new Set([
-  'via',
-  'from',
-  'to',
-  'call-id',
-  'cseq',
-  'content-length',
-  'record-route',
-  'route',
-  'rseq',
-]);
-
 interface Received {
   transaction: ServerTransaction;
   owner: Application;
   dialog: Dialog | undefined;
   /** The reliable provisional response that waits for its PRACK. */
-  reliable: { rseq: number; resend: Alarm; giveUp: Alarm } | undefined;
+  reliable: { rseq: number; repeated: Repeated } | undefined;
   /** Rings when the application has said nothing about an INVITE for 6*64*T1, longer than any proxy's timer C. */
   silence: Alarm | undefined;
 }
@@ -107,7 +83,7 @@ export class Incoming {
       return;
     }
     if (request.method === 'INVITE') {
-      this.#respond(transaction, 100, 'Trying', []);
+      respondIn(transaction, 100, 'Trying', []);
       if (listOf(request, 'contact').length === 0) {
         this.#refuse(transaction, 400, header('Warning', `399 ${listener.host} "INVITE without Contact"`));
         return;
@@ -146,16 +122,15 @@ export class Incoming {
         return;
       }
     }
-    this.#takeTag(transaction, raw);
+    takeTag(transaction, raw);
     if (transaction.request.method === 'INVITE' && status > 100) this.#dialogOf(received, status);
-    const text = this.#respond(
-      transaction,
-      status,
-      match[2] ?? '',
-      this.#headersOf(received, status, raw, reliable),
-      raw.body,
-    );
     const { dialog } = received;
+    const headers = responseHeaders(transaction, dialog, status, raw);
+    if (reliable && dialog) {
+      dialog.rseq = (dialog.rseq ?? 0) + 1;
+      headers.push(header('RSeq', String(dialog.rseq)));
+    }
+    const text = respondIn(transaction, status, match[2] ?? '', headers, raw.body);
     owner.responseSent(
       rid,
       text,
@@ -297,7 +272,7 @@ export class Incoming {
       this.#refuse(cancel, 481);
       return;
     }
-    this.#respond(cancel, 200, 'OK', []);
+    respondIn(cancel, 200, 'OK', []);
     if (transaction.final) return;
     const received = this.#received.get(transaction.id);
     this.#refuse(transaction, 487);
@@ -324,8 +299,7 @@ export class Incoming {
   }
 
   #settle(received: Received): void {
-    received.reliable?.resend.cancel();
-    received.reliable?.giveUp.cancel();
+    received.reliable?.repeated.cancel();
     received.reliable = undefined;
   }
 
@@ -376,86 +350,30 @@ export class Incoming {
     const stack = this.#stack;
     const { transaction } = received;
     const initial = !transaction.request.to.params.has('tag');
-    let intervalMs = stack.timers.t1Ms;
-    const resend = () =>
-      stack.after(intervalMs, () => {
-        stack.counted.retransmissions += 1;
-        transaction.listener.send(text, transaction.responseAddress);
-        intervalMs = Math.min(intervalMs * 2, stack.timers.t2Ms);
-        if (dialog.answered) dialog.answered.resend = resend();
-      });
     dialog.stopAnswerTimers();
+    const send = () => transaction.listener.send(text, transaction.responseAddress);
+    const giveUp = () => {
+      dialog.stopAnswerTimers();
+      const held = dialog.heldBye;
+      dialog.heldBye = undefined;
+      if (held) held();
+      else this.#options.bye(dialog, 'ACK timeout', true);
+    };
     dialog.answered = {
       cseq: transaction.request.cseq,
       transaction: initial ? transaction.id : undefined,
-      resend: resend(),
-      giveUp: stack.after(stack.giveUpMs, () => {
-        dialog.stopAnswerTimers();
-        const held = dialog.heldBye;
-        dialog.heldBye = undefined;
-        if (held) held();
-        else this.#options.bye(dialog, 'ACK timeout', true);
-      }),
+      repeated: repeat(stack, send, giveUp, stack.timers.t2Ms),
     };
   }
 
-  /** RFC 3262 section 3: again at T1, 2*T1, 4*T1 ...; without a PRACK in 64*T1 the INVITE is refused. */
+  /** RFC 3262 section 3: without a PRACK in 64*T1 the INVITE is refused. */
   #repeatUntilPrack(received: Received, dialog: Dialog, text: string): void {
-    const stack = this.#stack;
     const { transaction } = received;
-    let intervalMs = stack.timers.t1Ms;
-    const resend = () =>
-      stack.after(intervalMs, () => {
-        stack.counted.retransmissions += 1;
-        transaction.listener.send(text, transaction.responseAddress);
-        intervalMs *= 2;
-        if (received.reliable) received.reliable.resend = resend();
-      });
+    const send = () => transaction.listener.send(text, transaction.responseAddress);
     received.reliable = {
       rseq: dialog.rseq ?? 0,
-      resend: resend(),
-      giveUp: stack.after(stack.giveUpMs, () => this.#refuse(transaction, 500)),
+      repeated: repeat(this.#stack, send, () => this.#refuse(transaction, 500)),
     };
-  }
-
-  #headersOf(received: Received, status: number, raw: RawMessage, reliable: boolean): Header[] {
-    const { transaction, dialog } = received;
-    const { request, listener } = transaction;
-    const headers: Header[] = [];
-    let contact = false;
-    let contentType = false;
-    for (const given of raw.headers) {
-      if (serversOwn.has(given.key)) continue;
-      contact ||= given.key === 'contact';
-      contentType ||= given.key === 'content-type';
-      headers.push(header(given.name, atHost(given, listener)));
-    }
-    const inDialog = request.to.params.has('tag');
-    const success = status >= 200 && status < 300;
-    const refreshes = request.method === 'INVITE' && (success || inDialog) && status > 100;
-    if (
-      !contact &&
-      (refreshes || (success && (request.method === 'SUBSCRIBE' || request.method === 'UPDATE')))
-    ) {
-      headers.push(header('Contact', dialog?.contact ?? `<sip:${hostPort(listener.host, listener.port)}>`));
-    } else if (contact && dialog && request.method === 'INVITE' && success) {
-      dialog.contact = headerOf({ headers }, 'contact') ?? dialog.contact;
-    }
-    if (reliable && dialog) {
-      dialog.rseq = (dialog.rseq ?? 0) + 1;
-      headers.push(header('RSeq', String(dialog.rseq)));
-    }
-    if (!contentType && raw.body.startsWith('v=0')) headers.push(header('Content-Type', 'application/sdp'));
-    return headers;
-  }
-
-  /** A tag that the application put into To becomes ours, as long as no response carried another. */
-  #takeTag(transaction: ServerTransaction, raw: RawMessage): void {
-    const to = headerOf(raw, 'to');
-    const tag = to === undefined ? undefined : /;[ \t]*tag=([A-Za-z0-9\-.!%*_+`'~]+)/u.exec(to)?.[1];
-    if (tag !== undefined && transaction.status <= 100 && !transaction.request.to.params.has('tag')) {
-      transaction.localTag = tag;
-    }
   }
 
   #late(transaction: ServerTransaction): void {
@@ -474,7 +392,7 @@ export class Incoming {
   /** A final response of the server's own; what hangs on the request ends. */
   #refuse(transaction: ServerTransaction, status: keyof typeof refusals, ...headers: Header[]): void {
     if (transaction.final) return;
-    this.#respond(transaction, status, refusals[status], headers);
+    respondIn(transaction, status, refusals[status], headers);
     const received = this.#received.get(transaction.id);
     if (!received) return;
     this.#settle(received);
@@ -486,44 +404,6 @@ export class Incoming {
     if (method === 'BYE' || (method === 'INVITE' && !to.params.has('tag')))
       this.#stack.dialogs.remove(dialog);
   }
-
-  #respond(
-    transaction: ServerTransaction,
-    status: number,
-    reason: string,
-    headers: readonly Header[],
-    body = '',
-  ): string {
-    const { request } = transaction;
-    const all: Header[] = [];
-    for (const copied of request.headers) {
-      switch (copied.key) {
-        case 'via':
-        case 'from':
-        case 'call-id':
-        case 'cseq':
-          all.push(copied);
-          break;
-        case 'to':
-          all.push(
-            status === 100 || request.to.params.has('tag')
-              ? copied
-              : header('To', `${copied.value};tag=${transaction.localTag}`),
-          );
-          break;
-        case 'record-route':
-          if (status > 100 && status < 300 && request.method === 'INVITE') all.push(copied);
-          break;
-        case 'timestamp':
-          if (status === 100) all.push(copied);
-          break;
-      }
-    }
-    all.push(...headers);
-    const text = serialize(`SIP/2.0 ${status} ${reason}`, all, body);
-    transaction.respond(status, text);
-    return text;
-  }
 }
 
 function dialogId(request: SipRequest): string {
@@ -532,11 +412,4 @@ function dialogId(request: SipRequest): string {
 
 function mergeKey(request: SipRequest): string {
   return `${request.callId}|${request.cseq}|${request.from.params.get('tag') ?? ''}`;
-}
-
-/** `@localhost` stands for the address of the transport (the application does not know it). */
-export function atHost({ key, value }: Header, listener: Listener): string {
-  if (!value.includes('@localhost')) return value;
-  if (key !== 'from' && key !== 'to' && key !== 'contact' && key !== 'p-asserted-identity') return value;
-  return value.replaceAll('@localhost', `@${hostPort(listener.host, listener.port)}`);
 }

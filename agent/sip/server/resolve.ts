@@ -33,3 +33,21 @@ export async function resolveName(uri: string): Promise<Address | undefined> {
     return undefined;
   }
 }
+
+/** Calls back at once where the address is known or a literal, later for a name. */
+export function locate(
+  known: Address | undefined,
+  uri: string,
+  then: (target: Address | undefined) => void,
+): void {
+  const address = known ?? literalAddress(uri);
+  if (address && 'address' in address) {
+    then(address);
+    return;
+  }
+  if (address) {
+    then(undefined);
+    return;
+  }
+  void resolveName(uri).then(then);
+}

@@ -113,6 +113,16 @@ export class Stack implements Surroundings {
     return transaction;
   }
 
+  /** A request of our own of which nobody waits to hear: it is repeated until answered or given up. */
+  sendUnheard(method: string, branch: string, text: string, target: Address, listener: Listener): void {
+    const nobody = { onResponse: () => undefined, onNoResponse: () => undefined, onEnded: () => undefined };
+    this.openClient(
+      { id: randomUUID(), branch, method },
+      { text, target, listener, ackFor: () => '' },
+      nobody,
+    ).machine.handle('start');
+  }
+
   clientFor(response: SipResponse): ClientTransaction | undefined {
     return this.#clients.get(`${response.via.params.get('branch') ?? ''}|${response.method}`);
   }
