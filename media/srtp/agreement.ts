@@ -1,0 +1,77 @@
+/**
+ * Which keys a side and its far end agreed on by SDP (RFC 4568 sections 5 and 7). A key that stays keeps its roll-over
+ * counter; a far end with a new key may be another telephone, which counts from nought: it gets a new key of ours.
+ */
+import { randomBytes } from 'node:crypto';
+import type { CryptoLine } from '../sdp/crypto.ts';
+import { MasterKey } from './keys.ts';
+import { offeredSuites, suites, type Suite } from './suites.ts';
+
+/**
+ * What a site wants of a peer: `off` never; `accept` where the peer offers it; `offer` also of our own accord, going on
+ * without where the peer does not follow (RFC 8643); `require` or no media.
+ */
+export type SrtpPolicy = 'off' | 'accept' | 'offer' | 'require';
+
+export interface SrtpAgreed {
+  suite: Suite;
+  /** Of the line that was chosen (section 4.1). */
+  tag: number;
+  own: MasterKey;
+  theirs: MasterKey;
+  /** In what the far end sends. */
+  mkiBytes: number;
+}
+
+/** The keys of one side over the life of its session. All are zeroed when it ends. */
+export class KeyChain implements Disposable {
+  readonly #keys = new Set<MasterKey>();
+  #offered: CryptoLine[] = [];
+
+  /** The answer to an offer: the first line that we can keep to. Undefined when there is none. */
+  answer(lines: readonly CryptoLine[], before: SrtpAgreed | undefined): SrtpAgreed | undefined {
+    for (const { key } of lines) this.#keys.add(key);
+    const [line] = lines;
+    if (line === undefined) return undefined;
+    const { tag, suite, mkiBytes, key: theirs } = line;
+    if (before?.suite === suite && before.theirs.equals(theirs)) return { ...before, tag, mkiBytes };
+    return { suite, tag, mkiBytes, theirs, own: this.#newKey(suite) };
+  }
+
+  /** The lines of our offer. An agreement that stands is offered again as it is. */
+  offer(before: SrtpAgreed | undefined): readonly CryptoLine[] {
+    if (before !== undefined) {
+      this.#offered = [{ tag: 1, suite: before.suite, key: before.own, mkiBytes: 0 }];
+    } else if (this.#offered.length === 0) {
+      this.#offered = offeredSuites.map((name, at) => ({
+        tag: at + 1,
+        suite: suites[name],
+        key: this.#newKey(suites[name]),
+        mkiBytes: 0,
+      }));
+    }
+    return this.#offered;
+  }
+
+  /** The far end's answer to our last offer. Undefined when it chose none of what we offered (section 5.1.3). */
+  accept(lines: readonly CryptoLine[], before: SrtpAgreed | undefined): SrtpAgreed | undefined {
+    for (const { key } of lines) this.#keys.add(key);
+    const [line, ...more] = lines;
+    const chosen = this.#offered.find(({ tag, suite }) => tag === line?.tag && suite === line.suite);
+    if (line === undefined || chosen === undefined || more.length > 0) return undefined;
+    const theirs = before?.theirs.equals(line.key) === true ? before.theirs : line.key;
+    return { suite: line.suite, tag: line.tag, own: chosen.key, theirs, mkiBytes: line.mkiBytes };
+  }
+
+  [Symbol.dispose](): void {
+    for (const key of this.#keys) key.zero();
+    this.#keys.clear();
+    this.#offered = [];
+  }
+
+  #newKey({ keyBytes, saltBytes }: Suite): MasterKey {
+    const key = MasterKey.take(randomBytes(keyBytes + saltBytes));
+    this.#keys.add(key);
+    return key;
+  }
+}
