@@ -1,7 +1,9 @@
 /** Dialogs (RFC 3261 section 12): what both sides agreed on for all requests that follow. */
 import type { Alarm } from './clock.ts';
 import type { Application } from './application.ts';
+import { Offers } from './offers.ts';
 import type { Repeated } from './repeats.ts';
+import { SessionTimer } from './session-timer.ts';
 import { header, headerOf, listOf, serialize } from './message.ts';
 import type { Header, SipRequest, SipResponse } from './message.ts';
 import { hostPort, parseNameAddr, parseSipUri } from './uri.ts';
@@ -25,6 +27,10 @@ export interface UnacknowledgedByUs {
 /** An INVITE without a final response; `end` refuses theirs with 487 and cancels ours. */
 export interface OpenInvite {
   end(): void;
+  /** Theirs: a PRACK with this RAck came; undefined where it fits nothing. */
+  acknowledged?(rseq: number, cseq: number): { own: boolean } | undefined;
+  /** Theirs: sends what waited for the PRACK. */
+  release?(): void;
 }
 
 export interface DialogFacts {
@@ -63,8 +69,17 @@ export class Dialog {
   contact: string;
   /** Where requests go while the peer's Contact is not where it sends from (NAT, no Record-Route). */
   natAddress: Address | undefined;
-  /** Last RSeq of a reliable provisional response, either way. */
+  /** Their last reliable provisional response: its RSeq, and the CSeq of the INVITE that it answers. */
+  reliableIn: { rseq: number; cseq: number } | undefined;
+  /** RSeq of our last reliable provisional response. */
   rseq: number | undefined;
+  readonly offers = new Offers();
+  readonly session = new SessionTimer();
+  /** Whether the peer's last Allow names UPDATE. */
+  allowsUpdate = false;
+  /** Our UPDATE, or theirs, that has no final response. */
+  updateOut = false;
+  updateIn = false;
   /** An INVITE of theirs, or of ours, that has no final response. */
   inviteIn: OpenInvite | undefined;
   inviteOut: OpenInvite | undefined;
@@ -89,6 +104,13 @@ export class Dialog {
     this.owner = facts.owner;
   }
 
+  /** Remembers what the peer says it can do. */
+  learn(message: SipRequest | SipResponse): void {
+    if (headerOf(message, 'allow') !== undefined) {
+      this.allowsUpdate = listOf(message, 'allow').includes('UPDATE');
+    }
+  }
+
   /** Takes over the Contact of a target refresh (RFC 3261 section 12.2), and where it came from. */
   refreshTarget(message: SipRequest | SipResponse, source: Address | undefined): void {
     const contact = parseNameAddr(listOf(message, 'contact')[0] ?? '');
@@ -111,7 +133,7 @@ export class Dialog {
     body: string,
     cseq?: number,
     requestUri?: string,
-  ): { text: string; uri: string; nextHop: string } {
+  ): { text: string; uri: string; nextHop: string; headers: Header[] } {
     const { listener } = this;
     const first = this.routeSet[0];
     const firstUri = first === undefined ? undefined : parseNameAddr(first)?.uri;
@@ -129,7 +151,8 @@ export class Dialog {
       header('CSeq', `${cseq ?? this.nextSeq()} ${method}`),
       ...headers,
     ];
-    return { text: serialize(`${method} ${uri} SIP/2.0`, all, body), uri, nextHop: firstUri ?? target };
+    const text = serialize(`${method} ${uri} SIP/2.0`, all, body);
+    return { text, uri, nextHop: firstUri ?? target, headers: all };
   }
 
   nextSeq(): number {
@@ -167,6 +190,7 @@ export class DialogTable {
   remove(dialog: Dialog): void {
     dialog.state = 'ended';
     dialog.stopAnswerTimers();
+    dialog.session.stop();
     dialog.toAcknowledge?.alarm.cancel();
     this.#byNetwork.delete(key(dialog.callId, dialog.localTag, dialog.remoteTag));
     const forks = this.#byApplication.get(dialog.id)?.filter((fork) => fork !== dialog) ?? [];
@@ -198,13 +222,4 @@ export class DialogTable {
 
 function key(callId: string, localTag: string, remoteTag: string): string {
   return `${callId}|${localTag}|${remoteTag}`;
-}
-
-/** Whether a message offers, or asks for, an extension such as `100rel`. */
-export function names(
-  message: { headers: readonly Header[] },
-  list: 'supported' | 'require',
-  option: string,
-): boolean {
-  return headerOf(message, list) !== undefined && listOf(message, list).includes(option);
 }

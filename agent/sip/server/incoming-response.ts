@@ -10,6 +10,10 @@ import { hostPort } from './uri.ts';
 export const refusals = {
   400: 'Bad Request',
   405: 'Method Not Allowed',
+  415: 'Unsupported Media Type',
+  416: 'Unsupported URI Scheme',
+  420: 'Bad Extension',
+  422: 'Session Interval Too Small',
   481: 'Call/Transaction Does Not Exist',
   482: 'Loop Detected',
   483: 'Too Many Hops',

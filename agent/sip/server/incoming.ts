@@ -1,39 +1,30 @@
 /** The user agent server: requests that come in, and the application's responses to them. */
 import { randomUUID } from 'node:crypto';
 import type { Application } from './application.ts';
-import { Dialog, names } from './dialog.ts';
+import { dialogId, dialogOf, repeatUntilAck } from './answered.ts';
+import type { Dialog, OpenInvite } from './dialog.ts';
+import { crossed, untaken, whyRefused } from './incoming-checks.ts';
 import { refusals, respondIn, responseHeaders, takeTag } from './incoming-response.ts';
-import { header, headerOf, listOf } from './message.ts';
+import { descriptionIn, header, headerOf } from './message.ts';
 import type { Header, RawMessage, SipRequest } from './message.ts';
-import { repeat } from './repeats.ts';
-import type { Repeated } from './repeats.ts';
+import { Received } from './received.ts';
+import type { Reliability } from './received.ts';
+import { answerSession } from './session-timer.ts';
+import type { Session } from './session-timer.ts';
 import { newTag } from './stack.ts';
 import type { Stack } from './stack.ts';
-import type { Alarm } from './clock.ts';
 import type { ServerTransaction } from './transaction/transaction.ts';
 import type { Address, Listener } from './transport.ts';
-import { hostPort } from './uri.ts';
 
-const knownMethods = new Set([
-  'INVITE',
-  'OPTIONS',
-  'REGISTER',
-  'MESSAGE',
-  'INFO',
-  'NOTIFY',
-  'SUBSCRIBE',
-  'PUBLISH',
-  'REFER',
-]);
+const transactionUnknown = 'Response not sent due to unknown transaction';
 
-interface Received {
-  transaction: ServerTransaction;
-  owner: Application;
-  dialog: Dialog | undefined;
-  /** The reliable provisional response that waits for its PRACK. */
-  reliable: { rseq: number; repeated: Repeated } | undefined;
-  /** Rings when the application has said nothing about an INVITE for 6*64*T1, longer than any proxy's timer C. */
-  silence: Alarm | undefined;
+/** A response of the application as its frame says it. */
+interface Answer {
+  rid: string;
+  status: number;
+  reason: string;
+  raw: RawMessage;
+  reliability: Reliability;
 }
 
 export interface IncomingOptions {
@@ -44,6 +35,8 @@ export interface IncomingOptions {
   refusing(): number | undefined;
   /** Sends a BYE of the server's own in this dialog. */
   bye(dialog: Dialog, reason: string, tell: boolean): void;
+  /** Runs the session timer of a dialog by what was agreed on. */
+  startSession(dialog: Dialog, session: Session | undefined): void;
 }
 
 export class Incoming {
@@ -51,7 +44,7 @@ export class Incoming {
   readonly #options: IncomingOptions;
   /** Requests delivered to an application and not yet over, by transaction id. */
   readonly #received = new Map<string, Received>();
-  /** INVITEs by Call-ID, CSeq and From tag: a second way to us is a merged request (RFC 3261 section 8.2.2.2). */
+  /** New requests by Call-ID, CSeq and From tag: a second way to us is a merged request (RFC 3261 section 8.2.2.2). */
   readonly #merging = new Map<string, ServerTransaction>();
 
   constructor(stack: Stack, options: IncomingOptions) {
@@ -78,16 +71,11 @@ export class Incoming {
       this.#cancelled(transaction);
       return;
     }
-    if (headerOf(request, 'max-forwards') === '0') {
-      this.#refuse(transaction, 483);
+    if (request.method === 'INVITE') respondIn(transaction, 100, 'Trying', []);
+    const refusal = whyRefused(request, this.#stack, listener.host);
+    if (refusal) {
+      this.#refuse(transaction, refusal.status, ...refusal.headers);
       return;
-    }
-    if (request.method === 'INVITE') {
-      respondIn(transaction, 100, 'Trying', []);
-      if (listOf(request, 'contact').length === 0) {
-        this.#refuse(transaction, 400, header('Warning', `399 ${listener.host} "INVITE without Contact"`));
-        return;
-      }
     }
     if (request.to.params.has('tag')) {
       this.#inDialog(transaction);
@@ -101,51 +89,21 @@ export class Incoming {
     const received = this.#received.get(transactionId);
     const match = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/u.exec(raw.startLine);
     if (received?.owner !== owner || !match || received.transaction.final) {
-      owner.refuse(rid, 'Response not sent due to unknown transaction');
+      owner.refuse(rid, transactionUnknown);
       return;
     }
-    const { transaction } = received;
     const status = Number(match[1]);
-    const reliable =
-      status > 100 &&
-      status < 200 &&
-      transaction.request.method === 'INVITE' &&
-      names(raw, 'require', '100rel');
-    if (reliable) {
-      const { request } = transaction;
-      if (!names(request, 'supported', '100rel') && !names(request, 'require', '100rel')) {
-        owner.refuse(rid, 'Remote endpoint does not support 100rel');
-        return;
-      }
-      if (received.reliable) {
-        owner.refuse(rid, 'A reliable provisional response waits for its PRACK');
-        return;
-      }
+    const reliability = received.reliabilityOf(status, raw);
+    if (typeof reliability === 'object') {
+      owner.refuse(rid, reliability.refused);
+      return;
     }
-    takeTag(transaction, raw);
-    if (transaction.request.method === 'INVITE' && status > 100) this.#dialogOf(received, status);
-    const { dialog } = received;
-    const headers = responseHeaders(transaction, dialog, status, raw);
-    if (reliable && dialog) {
-      dialog.rseq = (dialog.rseq ?? 0) + 1;
-      headers.push(header('RSeq', String(dialog.rseq)));
-    }
-    const text = respondIn(transaction, status, match[2] ?? '', headers, raw.body);
-    owner.responseSent(
-      rid,
-      text,
-      transaction.responseAddress,
-      transaction.listener,
-      transaction.id,
-      transaction.request.method === 'INVITE' && status > 100
-        ? (dialog?.id ?? dialogId(transaction.request))
-        : '',
-    );
-    received.silence?.cancel();
-    received.silence = undefined;
-    if (transaction.request.method === 'INVITE') this.#afterInviteResponse(received, status, text, reliable);
-    else if (status >= 200 && transaction.request.method === 'BYE' && dialog)
-      this.#stack.dialogs.remove(dialog);
+    const answer = { rid, status, reason: match[2] ?? '', raw, reliability };
+    const later = {
+      send: () => this.#answer(received, answer),
+      refuse: () => owner.refuse(rid, transactionUnknown),
+    };
+    if (!received.postpones(status, reliability, later)) this.#answer(received, answer);
   }
 
   /** The application is gone: nobody will answer what it was given. */
@@ -163,15 +121,14 @@ export class Incoming {
       this.#refuse(transaction, 481);
       return;
     }
+    const key = mergeKey(request);
+    if (this.#merging.has(key)) {
+      this.#refuse(transaction, 482);
+      return;
+    }
+    this.#merging.set(key, transaction);
     const refusing = this.#options.refusing();
     if (method === 'INVITE') {
-      const key = mergeKey(request);
-      const other = this.#merging.get(key);
-      if (other) {
-        this.#refuse(transaction, 482);
-        return;
-      }
-      this.#merging.set(key, transaction);
       if (refusing !== undefined) {
         this.#refuse(transaction, 503, header('Retry-After', String(refusing)));
         return;
@@ -183,14 +140,11 @@ export class Incoming {
         this.#refuse(transaction, 503, header('Retry-After', '5'));
         return;
       }
-      this.#refuse(
-        transaction,
-        knownMethods.has(method) ? 405 : 501,
-        header('Allow', 'INVITE, ACK, CANCEL, BYE'),
-      );
+      const { status, headers } = untaken(method);
+      this.#refuse(transaction, status, ...headers);
       return;
     }
-    const received = { transaction, owner, dialog: undefined, reliable: undefined, silence: undefined };
+    const received = new Received(transaction, owner, undefined);
     this.#received.set(transaction.id, received);
     if (method === 'INVITE') this.#expectAnswer(received);
     owner.newRequest(request, transaction, transaction.id);
@@ -207,36 +161,38 @@ export class Incoming {
       this.#refuse(transaction, 500);
       return;
     }
-    if (request.method === 'INVITE') {
-      // RFC 3261 section 14.2: theirs is still open, or ours is.
-      if (dialog.inviteIn) {
-        this.#refuse(transaction, 500, header('Retry-After', '2'));
-        return;
-      }
-      if (dialog.inviteOut) {
-        this.#refuse(transaction, 491);
-        return;
-      }
-    }
-    if (request.method === 'PRACK' && !this.#acknowledgedProvisionally(dialog, request)) {
-      this.#refuse(transaction, 481);
+    dialog.remoteSeq = request.cseq;
+    const crossing = crossed(dialog, request);
+    if (crossing) {
+      this.#refuse(transaction, crossing.status, ...crossing.headers);
       return;
     }
-    dialog.remoteSeq = request.cseq;
-    const received = { transaction, owner: dialog.owner, dialog, reliable: undefined, silence: undefined };
+    const received = new Received(transaction, dialog.owner, dialog);
     this.#received.set(transaction.id, received);
-    if (request.method === 'INVITE') {
-      dialog.inviteIn = { end: () => this.#refuse(transaction, 487) };
-      this.#expectAnswer(received);
-      dialog.refreshTarget(request, transaction.source);
-    } else if (request.method === 'UPDATE') dialog.refreshTarget(request, transaction.source);
-    else if (request.method === 'BYE') {
-      // RFC 3261 section 15.1.2: what is still open in the dialog ends with it.
-      dialog.stopAnswerTimers();
-      dialog.inviteIn?.end();
-      const held = dialog.heldBye;
-      dialog.heldBye = undefined;
-      held?.();
+    dialog.learn(request);
+    switch (request.method) {
+      case 'PRACK':
+        this.#acknowledgedProvisionally(received, dialog);
+        return;
+      case 'INVITE':
+        dialog.inviteIn = this.#open(received);
+        this.#expectAnswer(received);
+        dialog.offers.carried('theirs', descriptionIn(request), true);
+        break;
+      case 'UPDATE':
+        dialog.updateIn = true;
+        dialog.offers.carried('theirs', descriptionIn(request), true);
+        break;
+      case 'BYE': {
+        // RFC 3261 section 15.1.2: what is still open in the dialog ends with it.
+        dialog.stopAnswerTimers();
+        dialog.session.stop();
+        dialog.inviteIn?.end();
+        const held = dialog.heldBye;
+        dialog.heldBye = undefined;
+        held?.();
+        break;
+      }
     }
     dialog.owner.message(request, transaction, transaction.id, dialog.id);
   }
@@ -260,6 +216,8 @@ export class Incoming {
       return;
     }
     dialog.stopAnswerTimers();
+    dialog.offers.carried('theirs', descriptionIn(request), false);
+    if (!dialog.updateOut) dialog.offers.concluded('ours');
     dialog.owner.message(request, { source, listener }, answered.transaction ?? randomUUID(), dialog.id);
     const held = dialog.heldBye;
     dialog.heldBye = undefined;
@@ -282,98 +240,124 @@ export class Incoming {
     else owner.newRequest(cancel.request, cancel, transaction.id);
   }
 
-  #acknowledgedProvisionally(dialog: Dialog, prack: SipRequest): boolean {
-    const rack = /^(\d+)[ \t]+(\d+)[ \t]+INVITE$/u.exec(headerOf(prack, 'rack') ?? '');
-    for (const received of this.#received.values()) {
-      const { reliable, transaction } = received;
-      if (received.dialog !== dialog || !reliable || !rack) continue;
-      if (Number(rack[1]) !== reliable.rseq || Number(rack[2]) !== transaction.request.cseq) continue;
-      this.#settle(received);
-      return true;
+  /** A PRACK: delivered before what it lets go out, answered by us where the application asked for none. */
+  #acknowledgedProvisionally(received: Received, dialog: Dialog): void {
+    const { request } = received.transaction;
+    const rack = /^(\d{1,10})[ \t]+(\d{1,10})[ \t]+INVITE$/u.exec(headerOf(request, 'rack') ?? '');
+    const fits = rack && dialog.inviteIn?.acknowledged?.(Number(rack[1]), Number(rack[2]));
+    if (!fits) {
+      this.#refuse(received.transaction, 481);
+      return;
     }
-    return false;
+    const description = descriptionIn(request);
+    dialog.offers.carried('theirs', description, true);
+    if (fits.own && description === '') respondIn(received.transaction, 200, 'OK', []);
+    else received.owner.message(request, received.transaction, received.transaction.id, dialog.id);
+    dialog.inviteIn?.release?.();
+  }
+
+  /** An INVITE of theirs as its dialog sees it. */
+  #open(received: Received): OpenInvite {
+    return {
+      end: () => this.#refuse(received.transaction, 487),
+      acknowledged: (rseq, cseq) => received.provisionallyAcknowledged(rseq, cseq),
+      release: () => received.release(),
+    };
   }
 
   #expectAnswer(received: Received): void {
     received.silence = this.#stack.after(6 * this.#stack.giveUpMs, () => this.#late(received.transaction));
   }
 
-  #settle(received: Received): void {
-    received.reliable?.repeated.cancel();
-    received.reliable = undefined;
-  }
-
-  /** Makes, confirms or ends the dialog that this response to an INVITE is about. */
-  #dialogOf(received: Received, status: number): void {
+  #answer(received: Received, { rid, status, reason, raw, reliability }: Answer): void {
     const { transaction, owner } = received;
-    const { request, listener } = transaction;
-    if (status >= 300) return;
-    if (received.dialog === undefined) {
-      const routeSet = listOf(request, 'record-route');
-      const dialog = new Dialog({
-        id: dialogId(request),
-        callId: request.callId,
-        localTag: transaction.localTag,
-        remoteTag: request.from.params.get('tag') ?? '',
-        local: `${headerOf(request, 'to') ?? ''};tag=${transaction.localTag}`,
-        remote: headerOf(request, 'from') ?? '',
-        localSeq: 0,
-        remoteSeq: request.cseq,
-        remoteTarget: request.from.uri,
-        routeSet,
-        listener,
-        contact: `<sip:${hostPort(listener.host, listener.port)}>`,
-        owner,
-      });
-      dialog.refreshTarget(request, transaction.source);
-      dialog.inviteIn = { end: () => this.#refuse(transaction, 487) };
-      received.dialog = dialog;
-      this.#stack.dialogs.add(dialog);
-    }
-    if (status >= 200) received.dialog.state = 'confirmed';
-  }
-
-  #afterInviteResponse(received: Received, status: number, text: string, reliable: boolean): void {
-    const { dialog, transaction } = received;
-    if (status < 200) {
-      if (reliable && dialog) this.#repeatUntilPrack(received, dialog, text);
+    const { request } = transaction;
+    if (transaction.final) {
+      owner.refuse(rid, transactionUnknown);
       return;
     }
-    this.#settle(received);
+    const inviting = request.method === 'INVITE';
+    takeTag(transaction, raw);
+    if (inviting && status > 100 && status < 300) {
+      received.dialog ??= this.#newDialog(received);
+      if (status >= 200) received.dialog.state = 'confirmed';
+    }
+    const { dialog } = received;
+    const headers = responseHeaders(transaction, dialog, status, raw);
+    if (reliability !== 'unreliable' && dialog) {
+      dialog.rseq = (dialog.rseq ?? 0) + 1;
+      headers.push(header('RSeq', String(dialog.rseq)));
+      if (reliability === 'own') headers.push(header('Require', '100rel'));
+    }
+    const success = status >= 200 && status < 300;
+    const session =
+      success && (inviting || request.method === 'UPDATE')
+        ? answerSession(request, headers, this.#stack.session)
+        : undefined;
+    const text = respondIn(transaction, status, reason, headers, raw.body);
+    const named = inviting && status > 100 ? (dialog?.id ?? dialogId(request)) : '';
+    owner.responseSent(rid, text, transaction.responseAddress, transaction.listener, transaction.id, named);
+    received.silence?.cancel();
+    received.silence = undefined;
+    if (dialog) this.#carriedOut(received, dialog, status, raw, reliability);
+    if (inviting) this.#afterInviteResponse(received, status, text, reliability);
+    if (!dialog || status < 200) return;
+    if (request.method === 'BYE') this.#stack.dialogs.remove(dialog);
+    else if (success && (inviting || request.method === 'UPDATE'))
+      this.#options.startSession(dialog, session);
+  }
+
+  /** What a response does to the offers and to the remote target of its dialog (RFC 6141 section 4 for the latter). */
+  #carriedOut(
+    received: Received,
+    dialog: Dialog,
+    status: number,
+    raw: RawMessage,
+    reliability: Reliability,
+  ): void {
+    const { request, source } = received.transaction;
+    const counts = reliability !== 'unreliable' || (status >= 200 && status < 300);
+    if (counts) {
+      const description = raw.body.startsWith('v=0') ? raw.body : descriptionIn(raw);
+      const mayOffer = request.method === 'INVITE' && !received.offered && !received.described;
+      dialog.offers.carried('ours', description, mayOffer);
+      received.described ||= description !== '';
+      if (request.method === 'INVITE' || request.method === 'UPDATE') dialog.refreshTarget(request, source);
+    }
+    if (status >= 200 && received.offered) dialog.offers.concluded('theirs');
+    if (status >= 200 && request.method === 'UPDATE') dialog.updateIn = false;
+  }
+
+  #newDialog(received: Received): Dialog {
+    const dialog = dialogOf(received.transaction, received.owner);
+    dialog.inviteIn = this.#open(received);
+    this.#stack.dialogs.add(dialog);
+    return dialog;
+  }
+
+  #afterInviteResponse(received: Received, status: number, text: string, reliability: Reliability): void {
+    const { dialog, transaction } = received;
+    if (status < 200) {
+      if (reliability === 'unreliable' || !dialog) return;
+      // RFC 3262 section 3: without a PRACK in 64*T1 the INVITE is refused.
+      const giveUp = () => this.#refuse(transaction, 500);
+      received.expectPrack(this.#stack, dialog.rseq ?? 0, text, reliability === 'own', giveUp);
+      return;
+    }
+    received.settle();
     if (!dialog) return;
     dialog.inviteIn = undefined;
-    if (status < 300) this.#repeatUntilAck(received, dialog, text);
+    if (status < 300) this.#expectAck(received, dialog, text);
     else if (!transaction.request.to.params.has('tag')) this.#stack.dialogs.remove(dialog);
   }
 
-  #repeatUntilAck(received: Received, dialog: Dialog, text: string): void {
-    const stack = this.#stack;
-    const { transaction } = received;
-    const initial = !transaction.request.to.params.has('tag');
-    dialog.stopAnswerTimers();
-    const send = () => transaction.listener.send(text, transaction.responseAddress);
-    const giveUp = () => {
-      dialog.stopAnswerTimers();
+  #expectAck({ transaction }: Received, dialog: Dialog, text: string): void {
+    repeatUntilAck(this.#stack, transaction, dialog, text, () => {
       const held = dialog.heldBye;
       dialog.heldBye = undefined;
       if (held) held();
       else this.#options.bye(dialog, 'ACK timeout', true);
-    };
-    dialog.answered = {
-      cseq: transaction.request.cseq,
-      transaction: initial ? transaction.id : undefined,
-      repeated: repeat(stack, send, giveUp, stack.timers.t2Ms),
-    };
-  }
-
-  /** RFC 3262 section 3: without a PRACK in 64*T1 the INVITE is refused. */
-  #repeatUntilPrack(received: Received, dialog: Dialog, text: string): void {
-    const { transaction } = received;
-    const send = () => transaction.listener.send(text, transaction.responseAddress);
-    received.reliable = {
-      rseq: dialog.rseq ?? 0,
-      repeated: repeat(this.#stack, send, () => this.#refuse(transaction, 500)),
-    };
+    });
   }
 
   #late(transaction: ServerTransaction): void {
@@ -381,10 +365,8 @@ export class Incoming {
   }
 
   #over(transaction: ServerTransaction): void {
-    const received = this.#received.get(transaction.id);
-    if (received) this.#settle(received);
+    this.#received.get(transaction.id)?.settle();
     this.#received.delete(transaction.id);
-    if (transaction.request.method !== 'INVITE') return;
     const key = mergeKey(transaction.request);
     if (this.#merging.get(key) === transaction) this.#merging.delete(key);
   }
@@ -395,21 +377,18 @@ export class Incoming {
     respondIn(transaction, status, refusals[status], headers);
     const received = this.#received.get(transaction.id);
     if (!received) return;
-    this.#settle(received);
-    received.silence?.cancel();
+    received.settle();
     const { dialog } = received;
     if (!dialog) return;
     const { method, to } = transaction.request;
     if (method === 'INVITE') dialog.inviteIn = undefined;
+    if (method === 'UPDATE') dialog.updateIn = false;
+    if (received.offered) dialog.offers.concluded('theirs');
     if (method === 'BYE' || (method === 'INVITE' && !to.params.has('tag')))
       this.#stack.dialogs.remove(dialog);
   }
 }
 
-function dialogId(request: SipRequest): string {
-  return `${request.callId};from-tag=${request.from.params.get('tag') ?? ''}`;
-}
-
-function mergeKey(request: SipRequest): string {
-  return `${request.callId}|${request.cseq}|${request.from.params.get('tag') ?? ''}`;
+function mergeKey({ callId, cseq, method, from }: SipRequest): string {
+  return `${callId}|${cseq}|${method}|${from.params.get('tag') ?? ''}`;
 }

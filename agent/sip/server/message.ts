@@ -351,3 +351,19 @@ export function listOf(message: { headers: readonly Header[] }, key: string): st
     if (header.key === key) values.push(...splitOutside(header.value, ','));
   return values.filter((value) => value !== '');
 }
+
+/** Whether a message offers, or asks for, an extension such as `100rel`. */
+export function names(
+  message: { headers: readonly Header[] },
+  list: 'supported' | 'require',
+  option: string,
+): boolean {
+  return headerOf(message, list) !== undefined && listOf(message, list).includes(option);
+}
+
+/** Whether a message carries a description: SDP, or a multipart body that has one. */
+export function descriptionIn(message: { headers: readonly Header[]; body: string }): string {
+  const type = headerOf(message, 'content-type')?.toLowerCase() ?? '';
+  if (type.startsWith('application/sdp')) return message.body;
+  return type.startsWith('multipart/') && message.body.includes('application/sdp') ? message.body : '';
+}

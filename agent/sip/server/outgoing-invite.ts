@@ -2,38 +2,30 @@
  * One INVITE of ours, initial or inside a dialog, from its first byte until nothing of it can come any more: forks,
  * acknowledgements, CANCEL.
  */
-import type { Application } from './application.ts';
+import { randomUUID } from 'node:crypto';
+import type { Alarm } from './clock.ts';
 import { Dialog } from './dialog.ts';
+import { withLongerSession } from './invite-facts.ts';
+import type { InviteFacts, Tried } from './invite-facts.ts';
 import { madeUpResponse } from './made-up.ts';
-import { header, headerOf, listOf, serialize } from './message.ts';
+import { descriptionIn, header, headerOf, listOf, names, serialize } from './message.ts';
 import type { Header, SipResponse } from './message.ts';
 import { locate } from './resolve.ts';
+import { minSeOf, sessionByAnswer, sessionExpiresOf } from './session-timer.ts';
+import type { Session } from './session-timer.ts';
 import { newBranch } from './stack.ts';
 import type { Stack } from './stack.ts';
 import type { ClientTransaction } from './transaction/transaction.ts';
-import type { Address, Listener } from './transport.ts';
+import type { Address } from './transport.ts';
 
-export interface InviteFacts {
-  owner: Application;
-  /** Under which the application hears of it. */
-  dialogId: string;
-  requestUri: string;
-  branch: string;
-  /** Headers that its CANCEL and the ACK to a failure repeat: Via, Max-Forwards, Route, From, To, Call-ID. */
-  head: Header[];
-  cseq: number;
-  local: string;
-  callId: string;
-  localTag: string;
-  contact: string;
-  /** There in a re-INVITE. */
-  within: Dialog | undefined;
-  text: string;
-  target: Address;
-  listener: Listener;
-}
+/** 64*T1 times this without a sign of life while it rings: nobody answers any more, so it is cancelled. */
+const ringingBound = 20;
+
+type Attempt = Tried & { transaction: ClientTransaction };
 
 export interface InviteUser {
+  /** Runs the session timer of a dialog by what was agreed on. */
+  startSession(dialog: Dialog, session: Session | undefined): void;
   /** Sends a BYE of the server's own. */
   bye(dialog: Dialog, reason: string, tell: boolean): void;
   /** Nothing of this INVITE can come any more. */
@@ -42,14 +34,22 @@ export interface InviteUser {
 
 export class OutgoingInvite {
   readonly id: string;
-  readonly facts: InviteFacts;
+  readonly text: string;
+  readonly facts: Readonly<InviteFacts>;
   readonly #stack: Stack;
   readonly #user: InviteUser;
-  readonly #transaction: ClientTransaction;
+  #attempt: Attempt;
+  /** Transactions that are not over: two for a while after a 422. */
+  #open = 0;
   #provisional = false;
   #cancelled = false;
   #final = false;
   #heldCancel: (() => void) | undefined;
+  #ringing: Alarm | undefined;
+  /** RSeq of the last reliable provisional response that came in order, by fork. */
+  readonly #rseq = new Map<string, number>();
+  /** Tags of forks that sent a description in a reliable response. */
+  readonly #described = new Set<string>();
   /** Tag of the first 2xx: the others are forks that nobody wants. */
   #winner: string | undefined;
   #ack: { text: string; target: Address } | undefined;
@@ -60,28 +60,50 @@ export class OutgoingInvite {
     this.facts = facts;
     this.#stack = stack;
     this.#user = user;
-    const { branch, text, target, listener, owner } = facts;
-    this.#transaction = stack.openClient(
-      { id, branch, method: 'INVITE' },
-      { text, target, listener, ackFor: (response) => this.#ackToFailure(response) },
+    this.text = serialize(`INVITE ${facts.requestUri} SIP/2.0`, facts.headers, facts.body);
+    this.#attempt = this.#transact(facts, this.text, id);
+    if (facts.within) facts.within.inviteOut = { end: () => this.cancel(this.composeCancel([])) };
+  }
+
+  #transact(facts: Tried, text: string, id: string): Attempt {
+    const { target, listener, owner, dialogId } = this.facts;
+    this.#open += 1;
+    const transaction = this.#stack.openClient(
+      { id, branch: facts.branch, method: 'INVITE' },
+      { text, target, listener, ackFor: (response) => this.#ackToFailure(facts, response) },
       {
         onResponse: (response, source) => this.#answered(response, source),
         onNoResponse: (why) => {
           this.#finished();
-          owner.madeUp(madeUpResponse(text, why), listener, id, facts.dialogId);
+          owner.madeUp(madeUpResponse(this.text, why), listener, this.id, dialogId);
         },
-        onEnded: () => user.over(this),
+        onEnded: () => {
+          this.#open -= 1;
+          if (this.#open > 0) return;
+          this.#ringing?.cancel();
+          this.#user.over(this);
+        },
       },
     );
-    if (facts.within) facts.within.inviteOut = { end: () => this.cancel(this.composeCancel([])) };
+    return { ...facts, transaction };
   }
 
   start(): void {
-    this.#transaction.machine.handle('start');
+    this.facts.within?.offers.carried('ours', this.#description, true);
+    this.#attempt.transaction.machine.handle('start');
+  }
+
+  get #description(): string {
+    return descriptionIn(this.facts);
   }
 
   get final(): boolean {
     return this.#final;
+  }
+
+  /** CSeq of the last attempt. */
+  get lastCseq(): number {
+    return this.#attempt.cseq;
   }
 
   /** Whether a CANCEL of the application would still mean something. */
@@ -90,7 +112,8 @@ export class OutgoingInvite {
   }
 
   composeCancel(reasons: readonly Header[]): string {
-    const { head, cseq, requestUri } = this.facts;
+    const { requestUri } = this.facts;
+    const { head, cseq } = this.#attempt;
     const headers = [...head, header('CSeq', `${cseq} CANCEL`), ...reasons];
     return serialize(`CANCEL ${requestUri} SIP/2.0`, headers, '');
   }
@@ -101,26 +124,21 @@ export class OutgoingInvite {
     this.#cancelled = true;
     if (this.#final) return;
     const send = () => {
-      this.#transaction.machine.handle('cancelled');
-      this.#stack.sendUnheard('CANCEL', this.facts.branch, text, this.facts.target, this.facts.listener);
+      this.#attempt.transaction.machine.handle('cancelled');
+      this.#stack.sendUnheard('CANCEL', this.#attempt.branch, text, this.facts.target, this.facts.listener);
     };
     if (this.#provisional) send();
     else this.#heldCancel = send;
   }
 
   #answered(response: SipResponse, source: Address): void {
-    const { status } = response;
-    if (status < 200) {
-      this.#provisional = true;
-      const held = this.#heldCancel;
-      this.#heldCancel = undefined;
-      held?.();
-      if (status === 100 || this.#final) return;
-      if (!this.facts.within) this.#early(response, source);
-      this.#deliver(response, source);
+    if (response.status < 200) {
+      this.#progressed(response, source);
       return;
     }
-    if (status >= 300) {
+    this.#ringing?.cancel();
+    if (response.status >= 300) {
+      if (response.status === 422 && this.#retriedLonger(response)) return;
       this.#finished();
       this.#deliver(response, source);
       return;
@@ -141,22 +159,80 @@ export class OutgoingInvite {
     }
   }
 
-  #deliver(response: SipResponse, source: Address): void {
+  #progressed(response: SipResponse, source: Address): void {
+    this.#provisional = true;
+    const held = this.#heldCancel;
+    this.#heldCancel = undefined;
+    held?.();
+    if (this.#final) return;
+    this.#ringing?.cancel();
+    this.#ringing = this.#stack.after(ringingBound * this.#stack.giveUpMs, () =>
+      this.cancel(this.composeCancel([])),
+    );
+    if (response.status === 100 || !this.#inOrder(response)) return;
+    this.#early(response, source);
+    this.#deliver(response, source);
+  }
+
+  /** RFC 3262 section 4: a reliable response that came before, or before its turn, is not acknowledged. */
+  #inOrder(response: SipResponse): boolean {
+    const rseq = headerOf(response, 'rseq');
+    if (rseq === undefined || !names(response, 'require', '100rel')) return true;
+    const tag = response.to.params.get('tag') ?? '';
+    const last = this.#rseq.get(tag);
+    if (last !== undefined && Number(rseq) !== last + 1) return false;
+    this.#rseq.set(tag, Number(rseq));
+    return true;
+  }
+
+  /**
+   * RFC 4028 section 7.3: the interval was too small for somebody on the way. Asked again with what they demand; the
+   * application does not hear of it.
+   */
+  #retriedLonger(response: SipResponse): boolean {
+    const minSeconds = minSeOf(response);
+    const asked = sessionExpiresOf({ headers: this.#attempt.headers })?.seconds;
+    if (minSeconds === undefined || asked === undefined || asked >= minSeconds || this.#cancelled)
+      return false;
+    const { within, requestUri, body } = this.facts;
+    const branch = newBranch();
+    const cseq = within ? within.nextSeq() : this.#attempt.cseq + 1;
+    const tried = withLongerSession(this.#attempt, branch, cseq, minSeconds);
+    this.#provisional = false;
+    const text = serialize(`INVITE ${requestUri} SIP/2.0`, tried.headers, body);
+    this.#attempt = this.#transact(tried, text, randomUUID());
+    this.#attempt.transaction.machine.handle('start');
+    return true;
+  }
+
+  /** @param status what the application is told: drachtio-srf takes no 2xx but 200 for a success */
+  #deliver(response: SipResponse, source: Address, status = response.status): void {
     const { owner, listener, dialogId } = this.facts;
-    owner.message(response, { source, listener }, this.id, dialogId);
+    owner.message({ ...response, status }, { source, listener }, this.id, dialogId);
   }
 
   #early(response: SipResponse, source: Address): void {
     const tag = response.to.params.get('tag');
     if (tag === undefined) return;
-    const dialog = this.#dialogWith(response, tag);
-    dialog.refreshTarget(response, source);
-    if (headerOf(response, 'rseq') !== undefined) dialog.rseq = Number(headerOf(response, 'rseq'));
+    const dialog = this.facts.within ?? this.#dialogWith(response, tag);
+    if (!this.facts.within) dialog.refreshTarget(response, source);
+    dialog.learn(response);
+    const rseq = headerOf(response, 'rseq');
+    if (rseq === undefined) return;
+    dialog.reliableIn = { rseq: Number(rseq), cseq: response.cseq };
+    this.#describe(dialog, response, tag);
+  }
+
+  /** A response that counts brings the answer, or the offer where we made none. */
+  #describe(dialog: Dialog, response: SipResponse, tag: string): void {
+    const description = descriptionIn(response);
+    dialog.offers.carried('theirs', description, this.#description === '' && !this.#described.has(tag));
+    if (description !== '') this.#described.add(tag);
   }
 
   /** The dialog with the side that has this tag, made when it is new. */
   #dialogWith(response: SipResponse, tag: string): Dialog {
-    const { dialogId, callId, localTag, local, cseq, requestUri, listener, contact, owner } = this.facts;
+    const { dialogId, callId, localTag, local, requestUri, listener, contact, owner } = this.facts;
     const known = this.#stack.dialogs.find(callId, localTag, tag);
     if (known) return known;
     const dialog = new Dialog({
@@ -166,7 +242,7 @@ export class OutgoingInvite {
       remoteTag: tag,
       local,
       remote: headerOf(response, 'to') ?? '',
-      localSeq: cseq,
+      localSeq: this.#attempt.cseq,
       remoteSeq: undefined,
       remoteTarget: requestUri,
       routeSet: listOf(response, 'record-route').reverse(),
@@ -174,6 +250,7 @@ export class OutgoingInvite {
       contact,
       owner,
     });
+    dialog.offers.carried('ours', this.#description, true);
     this.#stack.dialogs.add(dialog);
     return dialog;
   }
@@ -187,13 +264,17 @@ export class OutgoingInvite {
     if (within?.state === 'ended') {
       // The BYE was faster: nobody will acknowledge but us.
       this.#acknowledge(dialog, [], '', response);
-      this.#deliver(response, source);
+      this.#deliver(response, source, 200);
       return;
     }
     // RFC 3261 section 13.2.2.4: the route set of the 2xx replaces that of an early dialog.
     if (!within && dialog.state === 'early') dialog.routeSet = listOf(response, 'record-route').reverse();
     dialog.state = 'confirmed';
     dialog.refreshTarget(response, source);
+    dialog.learn(response);
+    this.#describe(dialog, response, tag);
+    if (this.#description !== '') dialog.offers.concluded('ours');
+    this.#user.startSession(dialog, sessionByAnswer(response, this.#stack.session));
     if (!within) this.#dropForks(dialog);
     const acknowledge = (headers: readonly Header[], body: string): string =>
       this.#acknowledge(dialog, headers, body, response);
@@ -202,14 +283,16 @@ export class OutgoingInvite {
       this.#user.bye(dialog, 'no ACK from the application', true);
     });
     dialog.toAcknowledge = { acknowledge, alarm };
-    if (owner.alive) this.#deliver(response, source);
+    if (owner.alive) this.#deliver(response, source, 200);
     else acknowledge([], '');
   }
 
   /** Sends the ACK to the 2xx, and what must follow it; gives its text. */
   #acknowledge(dialog: Dialog, headers: readonly Header[], body: string, response: SipResponse): string {
-    const { cseq, within } = this.facts;
-    const { text, nextHop } = dialog.compose('ACK', newBranch(), headers, body, cseq);
+    const { within } = this.facts;
+    const { text, nextHop } = dialog.compose('ACK', newBranch(), headers, body, this.#attempt.cseq);
+    dialog.offers.carried('ours', body, false);
+    dialog.offers.concluded('theirs');
     dialog.toAcknowledge?.alarm.cancel();
     dialog.toAcknowledge = undefined;
     locate(dialog.natAddress, nextHop, (target) => {
@@ -236,7 +319,7 @@ export class OutgoingInvite {
     const dialog = this.#dialogWith(response, tag);
     dialog.state = 'confirmed';
     dialog.refreshTarget(response, source);
-    const { text, nextHop } = dialog.compose('ACK', newBranch(), [], '', this.facts.cseq);
+    const { text, nextHop } = dialog.compose('ACK', newBranch(), [], '', this.#attempt.cseq);
     locate(dialog.natAddress, nextHop, (target) => {
       if (target) dialog.listener.send(text, target);
     });
@@ -253,12 +336,15 @@ export class OutgoingInvite {
   #finished(): void {
     this.#final = true;
     this.#heldCancel = undefined;
-    if (this.facts.within) this.facts.within.inviteOut = undefined;
-    else this.#dropForks(undefined);
+    const { within } = this.facts;
+    if (within) {
+      within.inviteOut = undefined;
+      if (this.#description !== '') within.offers.concluded('ours');
+    } else this.#dropForks(undefined);
   }
 
-  #ackToFailure(response: SipResponse): string {
-    const { head, cseq, requestUri } = this.facts;
+  #ackToFailure({ head, cseq }: Tried, response: SipResponse): string {
+    const { requestUri } = this.facts;
     const headers = head.map((one) =>
       one.key === 'to' ? header('To', headerOf(response, 'to') ?? one.value) : one,
     );

@@ -5,11 +5,15 @@ import { addContentType, applicationsOwn, givenValue, party, reasonsOf } from '.
 import type { Dialog } from './dialog.ts';
 import { madeUpResponse, unreachable } from './made-up.ts';
 import type { MadeUp } from './made-up.ts';
-import { header, headerOf, serialize } from './message.ts';
+import { descriptionIn, header, headerOf, serialize } from './message.ts';
 import type { RawMessage, SipResponse } from './message.ts';
+import { reinviteFacts } from './invite-facts.ts';
 import { OutgoingInvite } from './outgoing-invite.ts';
-import type { InviteFacts } from './outgoing-invite.ts';
+import type { InviteFacts } from './invite-facts.ts';
 import { literalAddress, locate } from './resolve.ts';
+import { proposeSession, sessionByAnswer } from './session-timer.ts';
+import type { Session } from './session-timer.ts';
+import { Sessions } from './sessions.ts';
 import { newBranch, newTag } from './stack.ts';
 import type { Stack } from './stack.ts';
 import type { Address, Listener } from './transport.ts';
@@ -43,8 +47,11 @@ export class Outgoing {
   /** INVITEs by transaction id: what a CANCEL names. */
   readonly #inviting = new Map<string, OutgoingInvite>();
 
+  readonly #sessions: Sessions;
+
   constructor(stack: Stack) {
     this.#stack = stack;
+    this.#sessions = new Sessions(stack, (dialog, reason) => this.bye(dialog, reason, true));
   }
 
   /** A request of the application, outside or inside a dialog. */
@@ -104,6 +111,10 @@ export class Outgoing {
     }
   }
 
+  startSession(dialog: Dialog, session: Session | undefined): void {
+    this.#sessions.start(dialog, session);
+  }
+
   #outside(asked: Asked, proxy: string): void {
     const { owner, rid, method, uri } = asked;
     if (method === 'ACK' || method === 'CANCEL' || method === 'PRACK') {
@@ -143,11 +154,11 @@ export class Outgoing {
     const localTag = parseNameAddr(from)?.params.get('tag') ?? newTag();
     const local = parseNameAddr(from)?.params.has('tag') ? from : `${from};tag=${localTag}`;
     const to = party(givenValue(raw, 'to', listener) ?? `<${uri}>`);
-    const cseq = Number(/^\d{1,9}/u.exec(headerOf(raw, 'cseq') ?? '')?.[0] ?? randomInt(1, 1_000_000));
+    const cseq = this.#cseqOf(raw, localTag);
     const contact = party(givenValue(raw, 'contact', listener) ?? `sip:${self}`);
     const head = [
       header('Via', `SIP/2.0/UDP ${self};branch=${branch};rport`),
-      header('Max-Forwards', '70'),
+      header('Max-Forwards', maxForwards(raw)),
       header('From', local),
       header('To', to),
       header('Call-ID', callId),
@@ -160,20 +171,36 @@ export class Outgoing {
     const contacted = method === 'INVITE' || method === 'SUBSCRIBE' || headerOf(raw, 'contact') !== undefined;
     if (contacted) all.push(header('Contact', contact));
     addContentType(all, raw);
-    const text = serialize(`${method} ${uri} SIP/2.0`, all, raw.body);
+    if (method === 'INVITE') proposeSession(all, this.#stack.session, undefined);
     if (method !== 'INVITE') {
+      const text = serialize(`${method} ${uri} SIP/2.0`, all, raw.body);
       this.#sendNonInvite(owner, rid, { method, branch, text, target, listener, dialogId: '' });
       return;
     }
     const dialogId = `${callId};from-tag=${localTag}`;
     const ours = { requestUri: uri, head, cseq, local, callId, localTag, contact, within: undefined };
-    this.#invite(rid, { ...ours, owner, dialogId, branch, text, listener }, target);
+    this.#invite(rid, { ...ours, owner, dialogId, branch, headers: all, body: raw.body, listener }, target);
+  }
+
+  /** The application's CSeq, as digest retries give it, unless a retry of ours has used it up; else a fresh one. */
+  #cseqOf(raw: RawMessage, localTag: string): number {
+    const given = /^\d{1,9}/u.exec(headerOf(raw, 'cseq') ?? '')?.[0];
+    if (given === undefined) return randomInt(1, 1_000_000);
+    const callId = headerOf(raw, 'call-id');
+    let cseq = Number(given);
+    for (const { facts, lastCseq } of this.#inviting.values()) {
+      if (facts.callId === callId && facts.localTag === localTag) cseq = Math.max(cseq, lastCseq + 1);
+    }
+    return cseq;
   }
 
   #inside(asked: Asked, id: string): void {
     const { owner, rid, method, uri, raw } = asked;
     const rseq = Number(/^\d+/u.exec(headerOf(raw, 'rack') ?? '')?.[0] ?? -1);
-    const dialog = this.#stack.dialogs.named(id, (fork) => method !== 'PRACK' || fork.rseq === rseq);
+    const dialog = this.#stack.dialogs.named(
+      id,
+      (fork) => method !== 'PRACK' || fork.reliableIn?.rseq === rseq,
+    );
     if (dialog?.owner !== owner) {
       owner.refuse(rid, dialogUnknown);
       return;
@@ -181,7 +208,15 @@ export class Outgoing {
     const placeholder = uri === 'sip:placeholder' || method === 'PRACK';
     const branch = newBranch();
     const { listener } = dialog;
-    const headers = applicationsOwn(raw, listener);
+    const headers = applicationsOwn(raw, listener, method === 'PRACK' ? ['rack'] : []);
+    if (method === 'PRACK') {
+      // The echo names the CSeq of the first INVITE, which may not be the one that was answered.
+      const { cseq } = dialog.reliableIn ?? { cseq: 0 };
+      headers.push(header('RAck', `${rseq} ${cseq} INVITE`));
+    }
+    if (method === 'INVITE' || method === 'UPDATE') {
+      proposeSession(headers, this.#stack.session, dialog.session.session);
+    }
     const wantsContact = ['INVITE', 'SUBSCRIBE', 'REFER', 'UPDATE'].includes(method);
     if (wantsContact && headerOf({ headers }, 'contact') === undefined) {
       headers.push(header('Contact', dialog.contact));
@@ -190,59 +225,50 @@ export class Outgoing {
     const explicit = placeholder ? undefined : uri;
     const composed = dialog.compose(method, branch, headers, raw.body, undefined, explicit);
     const { text, nextHop } = composed;
+    const description = descriptionIn({ headers, body: raw.body });
     const direct = placeholder ? dialog.natAddress : undefined;
     if (method === 'INVITE') {
-      if (dialog.inviteOut || dialog.inviteIn) {
+      if (dialog.inviteOut || dialog.inviteIn || dialog.offers.open !== undefined) {
         this.#glare(owner, rid, dialog, text);
         return;
       }
-      const facts = this.#reinviteFacts(dialog, branch, text, composed.uri);
+      const facts = reinviteFacts(dialog, owner, branch, composed, raw.body);
       locate(direct, nextHop, (target) => this.#invite(rid, facts, target));
       return;
     }
+    if (method === 'UPDATE') {
+      if (dialog.updateOut || (description !== '' && dialog.offers.open !== undefined)) {
+        this.#glare(owner, rid, dialog, text);
+        return;
+      }
+      dialog.updateOut = true;
+    }
+    if (method === 'BYE') dialog.session.stop();
+    if (method === 'UPDATE' || method === 'PRACK') dialog.offers.carried('ours', description, true);
     locate(direct, nextHop, (target) =>
       this.#sendNonInvite(
         owner,
         rid,
         { method, branch, text, target, listener, dialogId: dialog.id },
-        (response) => {
-          if (method === 'BYE') this.#stack.dialogs.remove(dialog);
-          else if (method === 'UPDATE' && response) dialog.refreshTarget(response, undefined);
-        },
+        (response) => this.#answeredInside(dialog, method, description !== '', response),
         method === 'BYE' ? dialog : undefined,
       ),
     );
   }
 
-  #reinviteFacts(
-    dialog: Dialog,
-    branch: string,
-    text: string,
-    requestUri: string,
-  ): Omit<InviteFacts, 'target'> {
-    const { listener } = dialog;
-    return {
-      owner: dialog.owner,
-      dialogId: dialog.id,
-      requestUri,
-      branch,
-      head: [
-        header('Via', `SIP/2.0/UDP ${hostPort(listener.host, listener.port)};branch=${branch};rport`),
-        header('Max-Forwards', '70'),
-        ...dialog.routeSet.map((route) => header('Route', route)),
-        header('From', dialog.local),
-        header('To', dialog.remote),
-        header('Call-ID', dialog.callId),
-      ],
-      cseq: dialog.localSeq,
-      local: dialog.local,
-      callId: dialog.callId,
-      localTag: dialog.localTag,
-      contact: dialog.contact,
-      within: dialog,
-      text,
-      listener,
-    };
+  /** @param response undefined where none came */
+  #answeredInside(dialog: Dialog, method: string, offered: boolean, response: SipResponse | undefined): void {
+    if (method === 'BYE') this.#stack.dialogs.remove(dialog);
+    if (method !== 'UPDATE' && method !== 'PRACK') return;
+    if (method === 'UPDATE') dialog.updateOut = false;
+    const success = response !== undefined && response.status < 300;
+    if (success) dialog.offers.carried('theirs', descriptionIn(response), false);
+    if (offered) dialog.offers.concluded('ours');
+    if (!success) return;
+    if (method !== 'UPDATE') return;
+    dialog.refreshTarget(response, undefined);
+    dialog.learn(response);
+    this.startSession(dialog, sessionByAnswer(response, this.#stack.session));
   }
 
   /** @param ending the dialog that this BYE ends */
@@ -287,8 +313,9 @@ export class Outgoing {
   }
 
   #invite(rid: string, facts: Omit<InviteFacts, 'target'>, target: Address | undefined): void {
-    const { owner, text, listener, dialogId } = facts;
+    const { owner, listener, dialogId } = facts;
     const id = randomUUID();
+    const text = serialize(`INVITE ${facts.requestUri} SIP/2.0`, facts.headers, facts.body);
     owner.requestSent(rid, text, listener, id);
     if (!target) {
       owner.madeUp(madeUpResponse(text, unreachable), listener, id, dialogId);
@@ -301,6 +328,7 @@ export class Outgoing {
       {
         bye: (dialog, reason, tell) => this.bye(dialog, reason, tell),
         over: () => this.#inviting.delete(id),
+        startSession: (dialog, session) => this.startSession(dialog, session),
       },
     );
     this.#inviting.set(id, inviting);
@@ -326,4 +354,10 @@ export class Outgoing {
     const pending = madeUpResponse(text, { status: 491, reason: 'Request Pending' });
     owner.madeUp(pending, dialog.listener, id, dialog.id);
   }
+}
+
+/** That of the application, which relays a request and so counts it down (RFC 3261 section 16.6), or the usual one. */
+function maxForwards(raw: RawMessage): string {
+  const given = headerOf(raw, 'max-forwards') ?? '';
+  return /^\d{1,3}$/u.test(given) && Number(given) <= 255 ? given : '70';
 }

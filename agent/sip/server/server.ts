@@ -12,6 +12,7 @@ import { Incoming } from './incoming.ts';
 import { parseMessage, serialize, stampVia } from './message.ts';
 import type { Header, SipRequest, SipResponse } from './message.ts';
 import { Outgoing } from './outgoing.ts';
+import type { SessionWish } from './session-timer.ts';
 import { Stack, newTag } from './stack.ts';
 import type { Counted, DropReason } from './stack.ts';
 import { listenUdp } from './transport.ts';
@@ -27,6 +28,8 @@ export interface SipServerOptions {
   onEvent?: (event: SipServerEvent) => void;
   /** RFC 3261 values where left out; tests shrink them. */
   timers?: Partial<BaseTimers>;
+  /** RFC 4028; left out, session timers run only where a peer asks for them. */
+  session?: Partial<SessionWish>;
   clock?: Clock;
 }
 
@@ -58,7 +61,7 @@ export interface SipServerStatistics extends Counted {
 
 /** Starts the server on its SIP addresses and on a control port of its own. @throws ListenFailed */
 export async function startSipServer(options: SipServerOptions): Promise<SipServer> {
-  const stack = new Stack(options.clock ?? systemClock, { ...rfcTimers, ...options.timers });
+  const stack = new Stack(options.clock ?? systemClock, { ...rfcTimers, ...options.timers }, options.session);
   const connections = new Set<ControlConnection>();
   const secret = randomBytes(24).toString('base64url');
   let retryAfterSeconds: number | undefined;
@@ -74,6 +77,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     connected: () => [...connections].some((connection) => connection.authenticated),
     refusing: () => retryAfterSeconds,
     bye: (dialog, reason, tell) => outgoing.bye(dialog, reason, tell),
+    startSession: (dialog, session) => outgoing.startSession(dialog, session),
   });
 
   const drop = (reason: DropReason, source: Address) => {

@@ -4,6 +4,8 @@ import { giveUpMs } from './clock.ts';
 import type { Alarm, BaseTimers, Clock } from './clock.ts';
 import { DialogTable } from './dialog.ts';
 import type { SipRequest, SipResponse } from './message.ts';
+import { shortestSeconds } from './session-timer.ts';
+import type { SessionWish } from './session-timer.ts';
 import { ClientTransaction, ServerTransaction } from './transaction/transaction.ts';
 import type { ClientUser, ServerUser, Surroundings } from './transaction/transaction.ts';
 import type { Address, Listener } from './transport.ts';
@@ -24,6 +26,8 @@ export class Stack implements Surroundings {
   readonly timers: BaseTimers;
   readonly listeners: Listener[] = [];
   readonly dialogs = new DialogTable();
+  /** What we ask of peers about session timers (RFC 4028). */
+  readonly session: SessionWish;
   readonly alarms = { set: 0 };
   readonly counted: Counted = {
     received: 0,
@@ -34,7 +38,8 @@ export class Stack implements Surroundings {
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #clients = new Map<string, ClientTransaction>();
 
-  constructor(clock: Clock, timers: BaseTimers) {
+  constructor(clock: Clock, timers: BaseTimers, session: Partial<SessionWish> = {}) {
+    this.session = { expiresSeconds: undefined, minimumSeconds: shortestSeconds, ...session };
     this.clock = clock;
     this.timers = timers;
   }
@@ -123,8 +128,12 @@ export class Stack implements Surroundings {
     ).machine.handle('start');
   }
 
+  clientBy(branch: string, method: string): ClientTransaction | undefined {
+    return this.#clients.get(`${branch}|${method}`);
+  }
+
   clientFor(response: SipResponse): ClientTransaction | undefined {
-    return this.#clients.get(`${response.via.params.get('branch') ?? ''}|${response.method}`);
+    return this.clientBy(response.via.params.get('branch') ?? '', response.method);
   }
 
   /** The listener to send to this address from: the same family, loopback to loopback. */
