@@ -20,7 +20,7 @@ import { openLedger } from './ledger/open.ts';
 import { openEmbeddedSampler } from './sampling/embedded.ts';
 import { openRedisSampler } from './sampling/redis.ts';
 import { openEdge, type Edge } from './sip/edge.ts';
-import { openPeers } from './sip/peers.ts';
+import { openPeers, readCredentials } from './sip/peers.ts';
 import { startSipServer, type SipServer } from './sip/server/server.ts';
 import { startTelemetryServer } from './telemetry/http.ts';
 import { openLog } from './telemetry/log.ts';
@@ -73,7 +73,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   const running = new Set<Promise<unknown>>();
   const ending = new AbortController();
   const draining = new AbortController();
-  const peers = openPeers(config);
+  const peers = openPeers(config, await readCredentials(config, at));
   const sipServer =
     config.sip.drachtio === undefined
       ? starting.use(await startEmbeddedSip(config, peers, metrics, log))
@@ -99,11 +99,15 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   const ours = new Campaigns(campaigns);
   const edge = starting.use(
     await openEdge({
-      control: config.sip.drachtio ?? sipServer!.control,
+      control: config.sip.drachtio ?? { ...sipServer!.control, tellsTrying: true },
       peers,
+      routing: config.routing,
+      longestCallMs: config.sip.maxCallMinutes * 60_000,
       log,
       refusing: () => (draining.signal.aborted ? 'Draining' : undefined),
       onStranger: () => metrics.sipDropped('stranger'),
+      onAttempt: (peer, result) => metrics.peerAttempt(peer, result),
+      onOverload: (peer, limit) => metrics.peerOverload(peer, limit),
       onInvite: async (invite) => {
         const call = carryCall(invite, house());
         running.add(call);
@@ -118,6 +122,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   parts.edge = edge;
 
   metrics.watchCalls(() => running.size);
+  metrics.watchPeers(() => edge.peerStates());
   metrics.watchMedia(() => media.statistics());
   metrics.watchStore(() => {
     const { spooledBytes: spoolBytes, ...rest } = link.statistics();
@@ -134,6 +139,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
       ready: () => [
         ...(draining.signal.aborted ? ['draining'] : []),
         ...(edge.connected ? [] : ['the SIP server is not connected']),
+        ...edge.unreachable(),
       ],
     }),
   );

@@ -111,7 +111,7 @@ function written(path: readonly PropertyKey[]): string {
 }
 
 /** A wrong secret must not end up in a log. */
-const secretKeys = ['secret', 'token', 'url'];
+const secretKeys = ['secret', 'siteSecret', 'token', 'url', 'password'];
 
 function shown(value: unknown, path: readonly PropertyKey[]): string {
   if (secretKeys.includes(String(path.at(-1)))) return 'what stands there (not shown)';

@@ -4,7 +4,9 @@
  */
 import { z } from 'zod';
 import { media } from './schema/media.ts';
-import { peer } from './schema/peer.ts';
+import { group, peer } from './schema/peer.ts';
+import { checkRoutes } from './schema/routes.ts';
+import { routing } from './schema/routing.ts';
 import { sip } from './schema/sip.ts';
 import { store } from './schema/store.ts';
 import { name, port } from './schema/values.ts';
@@ -19,6 +21,11 @@ export const configSchema = z
     sip,
     trunks: z.array(peer).min(1).describe('carriers or their SBCs: the outside'),
     pbxs: z.array(peer).min(1).describe('PBXs or ACDs: where the staff is'),
+    groups: z
+      .array(group)
+      .default([])
+      .describe('peers that stand in for each other; a route may name a group'),
+    routing,
     media,
     redis: z
       .strictObject({
@@ -48,40 +55,8 @@ export const configSchema = z
       .default('info')
       .describe('lines below this level are not written'),
   })
-  .superRefine((config, context) => {
-    const names = new Set<string>();
-    for (const kind of ['trunks', 'pbxs'] as const) {
-      for (const [index, entry] of config[kind].entries()) {
-        if (names.has(entry.name)) {
-          context.addIssue({
-            code: 'custom',
-            path: [kind, index, 'name'],
-            message: `the name "${entry.name}" is taken by another peer`,
-            input: entry.name,
-          });
-        }
-        names.add(entry.name);
-      }
-    }
-    for (const [kind, other] of [
-      ['trunks', 'pbxs'],
-      ['pbxs', 'trunks'],
-    ] as const) {
-      for (const [index, entry] of config[kind].entries()) {
-        for (const [at, route] of entry.routes.entries()) {
-          if (!config[other].some((target) => target.name === route)) {
-            const known = config[other].map((target) => target.name).join(', ');
-            context.addIssue({
-              code: 'custom',
-              path: [kind, index, 'routes', at],
-              message: `no such peer among ${other}; known: ${known}`,
-              input: route,
-            });
-          }
-        }
-      }
-    }
-  });
+  .superRefine(checkRoutes);
 
 export type Config = z.infer<typeof configSchema>;
 export type PeerConfig = Config['trunks'][number];
+export type GroupConfig = Config['groups'][number];

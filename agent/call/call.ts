@@ -13,13 +13,14 @@ import { parties, type SelectedCall } from './selected.ts';
 
 /** Carries a call from its INVITE to its end, and leaves nothing of it behind. */
 export async function carryCall(invite: Invite, house: House): Promise<Outcome> {
-  const rule = matchRule(invite, house);
+  // Known from the INVITE alone, before anything that could keep it waiting.
+  const untouched = untouchedAs(invite);
+  const rule = untouched === undefined ? matchRule(invite, house) : undefined;
   let outcome: Outcome | undefined;
   try {
-    outcome =
-      rule === undefined
-        ? await passThrough(invite, house, { kind: 'unmatched' })
-        : await carrySampled(invite, rule, house);
+    if (untouched !== undefined) outcome = await passUntouched(invite, untouched, house);
+    else if (rule === undefined) outcome = await passThrough(invite, house, { kind: 'unmatched' });
+    else outcome = await carrySampled(invite, rule, house);
     return outcome;
   } finally {
     const { kind, answered } = outcome ?? { kind: 'unreachable' as const, answered: false };
@@ -42,6 +43,32 @@ export async function carryCall(invite: Invite, house: House): Promise<Outcome> 
         house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
       );
   }
+}
+
+type Untouched = 'emergency' | 'bypassed' | 'inner';
+
+/** Why a call passes without a draw, whatever a campaign says. */
+function untouchedAs({ marks }: Invite): Untouched | undefined {
+  if (marks.free !== undefined) return marks.free === 'emergency' ? 'emergency' : 'bypassed';
+  return marks.pass === undefined ? undefined : 'inner';
+}
+
+/** Carries a call that no campaign may claim; one that keeps coming back is stopped (RFC 3261 section 16.3, 482). */
+async function passUntouched(invite: Invite, kind: Untouched, house: House): Promise<Outcome> {
+  const { pass } = invite.marks;
+  if (kind === 'inner' && pass !== undefined) {
+    house.ledger
+      .append({ kind: 'call.linked', call: invite.call, of: pass.of, passes: pass.passes })
+      .catch((error: unknown) =>
+        house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
+      );
+  }
+  if (pass !== undefined && pass.passes >= house.config.routing.maxPasses) {
+    house.log.warn({ call: invite.call, of: pass.of, passes: pass.passes }, 'call goes round in circles');
+    invite.reject(482);
+    return { kind: 'rejected', answered: false, hungUpBy: undefined, detail: '482' };
+  }
+  return passThrough(invite, house, { kind });
 }
 
 function matchRule(invite: Invite, house: House): CampaignRule | undefined {

@@ -10,6 +10,11 @@ export type OutcomeKind =
   | 'unselected'
   /** A conversation that no campaign claims. */
   | 'unmatched'
+  /** A call to emergency services, or to a number that always passes: never touched. */
+  | 'emergency'
+  | 'bypassed'
+  /** A call of ours that came back through our own trunk: the conversation is the outer call's. */
+  | 'inner'
   /** The caller gave up before anybody answered. */
   | 'abandoned'
   | 'busy'

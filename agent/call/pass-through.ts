@@ -10,7 +10,7 @@ import { callRoute } from './routes.ts';
 
 /** What a call that got through is to be called, and who wants to know when it does. */
 export interface PassedAs {
-  kind: Extract<OutcomeKind, 'unselected' | 'unmatched' | 'unrecorded'>;
+  kind: Extract<OutcomeKind, 'unselected' | 'unmatched' | 'unrecorded' | 'emergency' | 'bypassed' | 'inner'>;
   detail?: string;
   onAnswered?: () => void;
 }

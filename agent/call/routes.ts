@@ -1,6 +1,7 @@
 /** Where a call goes: the peers of its route, one after the other until one takes it. */
 import type { Dialled } from '../sip/edge.ts';
 import type { Invite } from '../sip/invite.ts';
+import { diversionReason, maxRedirections, redirectTargets, type Target } from '../sip/redirect.ts';
 import type { House } from './house.ts';
 
 export interface RouteOptions {
@@ -12,34 +13,71 @@ export interface RouteOptions {
   ended: AbortSignal;
 }
 
-/** Statuses that another peer may do better than (RFC 3261 section 21): not the callee's own word. */
-function worthRetrying(status: number): boolean {
-  return status === 408 || (status >= 500 && status !== 501 && status < 600);
+type Failed = Extract<Dialled, { kind: 'failed' }>;
+
+/**
+ * Statuses that another peer may do better than (RFC 3261 section 21): not the callee's own word. A 408 after it rang is
+ * the callee's absence, said by a proxy in front of the PBX: the next PBX would ring the same telephone once more.
+ */
+function worthRetrying(status: number, rang: boolean): boolean {
+  if (status === 408) return !rang;
+  return status >= 500 && status !== 501 && status < 600;
 }
 
 /**
- * Sends the call to the peers of its route in order. A peer that does not answer within the configured time has let it
- * ring: the callee's absence, not the peer's fault, so no other is tried (480).
+ * Sends the call to the peers of its route in order, as many as `routing.attempts` allows. A peer that says nothing at
+ * all is passed over after `routing.firstResponseMs`; the last one is given all the time that SIP has. A peer that does
+ * not answer within the configured time has let it ring: the callee's absence, not the peer's fault, so no other is
+ * tried (480).
  */
 export async function callRoute(invite: Invite, house: House, options: RouteOptions): Promise<Dialled> {
+  const { routing, sip } = house.config;
   const ringing = new AbortController();
-  const timer = setTimeout(() => ringing.abort(), house.config.sip.answerTimeoutSeconds * 1_000);
+  const timer = setTimeout(() => ringing.abort(), sip.answerTimeoutSeconds * 1_000);
   const signal = AbortSignal.any([options.ended, ringing.signal]);
-  const noRoute = `no route from ${invite.from.name}`;
-  let last: Dialled = { kind: 'failed', status: 404, reason: noRoute, headers: {} };
+  const attempts = invite.marks.free === 'emergency' ? Infinity : routing.attempts;
+  const targets: Target[] = house.edge
+    .candidates(invite)
+    .slice(0, attempts)
+    .map((to) => ({ to, called: invite.calledWhole }));
+  const visited = new Set<string>();
+  let last: Dialled = { kind: 'failed', status: 404, reason: 'Not Found', headers: {} };
+  let rang = false;
+  const onProgress: RouteOptions['onProgress'] = (status, sdp) => {
+    rang = true;
+    options.onProgress(status, sdp);
+  };
   try {
-    for (const [attempt, to] of invite.from.routes.entries()) {
-      if (attempt > 0) await options.onRetry?.();
-      const { onProgress } = options;
-      last = await house.edge.dial({ to, invite, ...(await options.body()), onProgress }, signal);
+    for (let target = targets.shift(); target !== undefined; target = targets.shift()) {
+      if (visited.size > 0) await options.onRetry?.();
+      visited.add(`${target.to.name} ${target.called}`);
+      const firstResponseMs = targets.length > 0 ? routing.firstResponseMs : undefined;
+      const body = await options.body();
+      last = await house.edge.dial({ ...target, invite, ...body, firstResponseMs, onProgress }, signal);
       if (last.kind === 'given-up' && ringing.signal.aborted) {
         return { kind: 'failed', status: 480, reason: 'Temporarily Unavailable', headers: {} };
       }
-      if (last.kind !== 'failed' || !worthRetrying(last.status)) return last;
-      house.log.warn({ call: invite.call, peer: to.name, status: last.status }, 'peer failed');
+      if (last.kind !== 'failed') return last;
+      const next = redirected(last, target, house);
+      if (next.length > 0) {
+        const fresh = next.filter(({ to, called }) => !visited.has(`${to.name} ${called}`));
+        if (fresh.length === 0 || visited.size > maxRedirections) {
+          return { kind: 'failed', status: 482, reason: 'Loop Detected', headers: {} };
+        }
+        targets.unshift(...fresh);
+        continue;
+      }
+      if (!worthRetrying(last.status, rang)) return last;
+      house.log.warn({ call: invite.call, peer: target.to.name, status: last.status }, 'peer failed');
     }
     return last;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Where a 3xx leads, if this peer's are followed. */
+function redirected({ status, headers }: Failed, from: Target, { edge }: House): Target[] {
+  if (status < 300 || status > 399 || from.to.redirects !== 'follow') return [];
+  return redirectTargets(headers['Contact'], from, edge.peers, diversionReason(status));
 }

@@ -25,6 +25,8 @@ export type LedgerEvent =
       law: string[];
       parties: { caller: string; agent: string };
     }
+  /** A call that came back through this site: the same conversation as `of`, neither drawn nor told again. */
+  | { kind: 'call.linked'; call: CallId; of: CallId; passes: number }
   | {
       kind: 'call.told';
       call: CallId;

@@ -4,10 +4,21 @@
  */
 import Srf, { type SrfRequest, type SrfResponse } from 'drachtio-srf';
 import type { Logger } from 'pino';
+import type { Config } from '../../config/schema.ts';
 import { messageOf, TacetError } from '../../config/errors.ts';
-import { Invite, userOf } from './invite.ts';
-import { Leg } from './leg.ts';
+import { Admission, type Overload, type Place } from './admission.ts';
+import { dial, type AttemptResult, type Dialled, type DialOptions } from './dial.ts';
+import { freeCalls } from './free-calls.ts';
+import { Health, verdictOf, type Verdict } from './health.ts';
+import { Invite } from './invite.ts';
+import { passHeader, PassTokens } from './passes.ts';
+import { userOf, uriTo } from './peer-uri.ts';
 import type { Peer, Peers } from './peers.ts';
+import { orderRoute, peersOf, willing } from './route.ts';
+import { systemClock } from './server/clock.ts';
+
+export type { Dialled, DialOptions } from './dial.ts';
+export { uriTo } from './peer-uri.ts';
 
 /** The SIP server's control port cannot be reached or refuses our secret. */
 export class EdgeUnavailable extends TacetError {}
@@ -16,95 +27,68 @@ export interface Control {
   host: string;
   port: number;
   secret: string;
+  /** Whether the server delivers 100 Trying; drachtio-server keeps it to itself. */
+  tellsTrying?: boolean;
 }
 
-/** How an outgoing INVITE ended. */
-export type Dialled =
-  | { kind: 'answered'; leg: Leg; sdp: string }
-  /** The INVITE went out without SDP: the far end made the offer, the ACK takes the answer. */
-  | { kind: 'offered'; sdp: string; accept: (answer: string) => Promise<Leg>; release: () => Promise<void> }
-  | { kind: 'failed'; status: number; reason: string; headers: Record<string, string> }
-  | { kind: 'given-up' };
-
-export interface DialOptions {
-  to: Peer;
-  /** The call that this leg belongs to: numbers and headers are taken from its INVITE. */
-  invite: Invite;
-  sdp: string | undefined;
-  /** Of a body that is not SDP alone, passed through untouched. */
-  contentType?: string | undefined;
-  onProgress?: (status: number, sdp: string | undefined) => void;
+/** A peer as it stands now. */
+export interface PeerState {
+  peer: Peer;
+  up: boolean;
+  calls: number;
 }
 
 export interface Edge extends AsyncDisposable {
   /** Sends an INVITE to a peer. Aborting `signal` cancels it; an answer that crosses the CANCEL is hung up. */
   dial(options: DialOptions, signal: AbortSignal): Promise<Dialled>;
+  /** The peers to try for a call, in order: those that are down stand out unless all are. */
+  candidates(invite: Invite): Peer[];
+  peerStates(): PeerState[];
+  /** Whose calls have nowhere to go now, for a person; empty when all have. */
+  unreachable(): string[];
+  readonly peers: Peers;
   readonly connected: boolean;
 }
 
 export interface EdgeOptions {
   control: Control;
   peers: Peers;
+  routing: Config['routing'];
+  /** How long a call can last at most, milliseconds. */
+  longestCallMs: number;
   log: Logger;
   onInvite: (invite: Invite) => Promise<void>;
   /** A reason to refuse new calls now (503 with Retry-After), or undefined. */
   refusing: () => string | undefined;
   onStranger: () => void;
+  onAttempt: (peer: string, result: AttemptResult) => void;
+  onOverload: (peer: string, why: Overload) => void;
 }
 
-/** End-to-end headers that identity and billing live on; topology (Via, Contact, Record-Route) stays behind. */
-const passedHeaders = new Set([
-  'p-asserted-identity',
-  'p-preferred-identity',
-  'remote-party-id',
-  'privacy',
-  'diversion',
-  'history-info',
-  'user-to-user',
-  'call-info',
-  'alert-info',
-  'accept-language',
-  'subject',
-  'session-id',
-]);
-
 /** Connects to the SIP server. @throws EdgeUnavailable */
-export async function openEdge({
-  control,
-  peers,
-  log,
-  onInvite,
-  refusing,
-  onStranger,
-}: EdgeOptions): Promise<Edge> {
+export async function openEdge(options: EdgeOptions): Promise<Edge> {
+  const { control, peers, log } = options;
   const srf = new Srf();
   const state = { connected: false };
   const closing = new AbortController();
+  const admission = new Admission();
+  const health = new Health({
+    peers: peers.all(),
+    // Not the wall clock: a peer must not stay down because somebody set the time.
+    clock: { ...systemClock, now: () => performance.now() },
+    probe: (peer, signal) => probe(srf, peer, signal),
+    onChange: (peer, up, why) => log[up ? 'info' : 'warn']({ peer: peer.name, up, why }, 'peer'),
+  });
+  const dialler = {
+    srf,
+    health,
+    admission,
+    tokens: new PassTokens(options.routing.siteSecret, options.longestCallMs),
+    tellsTrying: control.tellsTrying === true,
+    onAttempt: (peer: Peer, result: AttemptResult) => options.onAttempt(peer.name, result),
+  };
 
-  srf.invite((req: SrfRequest, res: SrfResponse) => {
-    const from = peers.at({ address: req.source_address, port: req.source_port });
-    if (from === undefined) {
-      // Only an external drachtio-server brings strangers this far; the embedded one drops them on arrival.
-      onStranger();
-      res.send(403);
-      return;
-    }
-    const refusal = refusing();
-    if (refusal !== undefined) {
-      res.send(503, refusal, { headers: { 'Retry-After': '30' } });
-      return;
-    }
-    const invite = new Invite(srf, req, res, from);
-    onInvite(invite).catch((error: unknown) => {
-      log.error({ call: invite.call, err: error }, 'call failed');
-      invite.reject(500);
-    });
-  });
-  srf.options((_req: SrfRequest, res: SrfResponse) => {
-    const refusal = refusing();
-    if (refusal === undefined) res.send(200, { headers: { Accept: 'application/sdp' } });
-    else res.send(503, refusal, { headers: { 'Retry-After': '30' } });
-  });
+  listen(srf, options, { admission, health, tokens: dialler.tokens });
   srf.on('error', (error) => {
     if (!closing.signal.aborted) log.warn({ err: error }, 'SIP server connection failed');
   });
@@ -124,113 +108,116 @@ export async function openEdge({
       log.info({ hostport }, 'connected to the SIP server');
       resolve();
     });
-    srf.connect(control);
+    srf.connect({ host: control.host, port: control.port, secret: control.secret });
   });
+  health.start();
 
   return {
+    peers,
     get connected() {
       return state.connected;
     },
-    dial: (options, signal) => dial(srf, options, signal),
+    dial: (each, signal) => dial(dialler, each, signal),
+    candidates(invite) {
+      const emergency = invite.marks.free === 'emergency';
+      const ordered = orderRoute(emergency ? peers.emergencyRoute(invite.from) : invite.from.routes);
+      const up = willing(ordered, (peer) => health.isUp(peer));
+      // A call that must get through tries also those that are believed to be down, last.
+      return emergency ? [...new Set([...up, ...ordered])] : up;
+    },
+    peerStates: () =>
+      peers.all().map((peer) => ({ peer, up: health.isUp(peer), calls: admission.calls(peer) })),
+    unreachable: () =>
+      peers
+        .all()
+        .filter((peer) => stranded(peer, health))
+        .map(({ name }) => `no peer of the routes from ${name} is up`),
     [Symbol.asyncDispose]: async () => {
       closing.abort();
+      health[Symbol.dispose]();
       srf.disconnect();
     },
   };
 }
 
-async function dial(
+interface Watch {
+  admission: Admission;
+  health: Health;
+  tokens: PassTokens;
+}
+
+/** Takes INVITE and OPTIONS: who may call now, and who is told to try elsewhere. */
+function listen(
   srf: Srf,
-  { to, invite, sdp, contentType, onProgress }: DialOptions,
-  signal: AbortSignal,
-): Promise<Dialled> {
-  if (signal.aborted) return { kind: 'given-up' };
-  let sent: SrfRequest | undefined;
-  const cancel = (): void => sent?.cancel(() => undefined);
-  signal.addEventListener('abort', cancel, { once: true });
+  { peers, routing, log, refusing, onStranger, onInvite, onOverload }: EdgeOptions,
+  { admission, health, tokens }: Watch,
+): void {
+  const free = freeCalls(routing);
+  srf.invite((req: SrfRequest, res: SrfResponse) => {
+    const from = peers.at({ address: req.source_address, port: req.source_port });
+    if (from === undefined) {
+      // Only an external drachtio-server brings strangers this far; the embedded one drops them on arrival.
+      onStranger();
+      res.send(403);
+      return;
+    }
+    if (req.get('Max-Forwards')?.trim() === '0') return void res.send(483);
+    const freedom = free({ called: userOf(req.uri) ?? '', header: (name) => req.get(name) });
+    const refusal = freedom === 'emergency' ? undefined : refusing();
+    if (refusal !== undefined) return refuse(res, refusal, 30);
+    const place: Place | Overload = freedom === 'emergency' ? admission.insist(from) : admission.admit(from);
+    if (typeof place === 'string') {
+      onOverload(from.name, place);
+      return refuse(res, 'Overloaded', place === 'max-rate' ? 1 : 5);
+    }
+    const invite = new Invite(srf, req, res, from, { free: freedom, pass: tokens.read(req.get(passHeader)) });
+    onInvite(invite)
+      .catch((error: unknown) => {
+        log.error({ call: invite.call, err: error }, 'call failed');
+        invite.reject(500);
+      })
+      .finally(() => place[Symbol.dispose]());
+  });
+  srf.options((req: SrfRequest, res: SrfResponse) => {
+    const from = peers.at({ address: req.source_address, port: req.source_port });
+    // Who asks whether we take calls asks whether they get through (a carrier then takes its second way at once).
+    const refusal = refusing() ?? (from !== undefined && stranded(from, health) ? 'No Route' : undefined);
+    if (refusal === undefined) res.send(200, { headers: { Accept: 'application/sdp' } });
+    else refuse(res, refusal, 30);
+  });
+}
+
+/** Whether every peer that this one's calls could go to is down. */
+function stranded(peer: Peer, health: Health): boolean {
+  const routes = peersOf(peer.routes);
+  return routes.length > 0 && !routes.some((each) => health.isUp(each));
+}
+
+function refuse(res: SrfResponse, reason: string, retryAfterSeconds: number): void {
+  res.send(503, reason, { headers: { 'Retry-After': String(retryAfterSeconds) } });
+}
+
+/** Asks a peer with OPTIONS whether it is there. Settles with its signal at the latest. */
+async function probe(srf: Srf, peer: Peer, signal: AbortSignal): Promise<Verdict> {
+  const silent: Verdict = { kind: 'failed', why: 'it leaves OPTIONS unanswered' };
+  const answer = Promise.withResolvers<Verdict>();
+  const over = (): void => answer.resolve(silent);
+  signal.addEventListener('abort', over, { once: true });
   try {
-    const dialled = await srf.createUAC(
-      uriTo(to, invite.called),
-      {
-        headers: headersOf(invite, contentType),
-        ...(sdp === undefined ? { noAck: true } : { localSdp: sdp }),
-      },
-      {
-        cbRequest: (_error, request) => {
-          sent = request;
-          if (signal.aborted) cancel();
-        },
-        cbProvisional: ({ status, body }) => onProgress?.(status, body === '' ? undefined : body),
-      },
-    );
-    if ('ack' in dialled && 'sdp' in dialled) {
-      const { ack, sdp: offer, destroy } = dialled;
-      if (signal.aborted) {
-        await destroy();
-        return { kind: 'given-up' };
-      }
-      return {
-        kind: 'offered',
-        sdp: offer,
-        accept: async (answer) => new Leg(await ack(answer)),
-        release: destroy,
-      };
-    }
-    const leg = new Leg(dialled);
-    if (signal.aborted) {
-      await leg.hangUp();
-      return { kind: 'given-up' };
-    }
-    return { kind: 'answered', leg, sdp: dialled.remote.sdp };
+    const sent = await Promise.race([
+      srf.request(uriTo(peer, ''), { method: 'OPTIONS', headers: { Accept: 'application/sdp' } }),
+      answer.promise,
+    ]);
+    if ('kind' in sent) return sent;
+    sent.on('response', (response) => {
+      const made = response.source_address === '' || response.source_port === 0;
+      const verdict = verdictOf(response.status, response.get('Retry-After'), 'OPTIONS');
+      answer.resolve(made ? silent : (verdict ?? silent));
+    });
+    return await answer.promise;
   } catch (error) {
-    if (signal.aborted) return { kind: 'given-up' };
-    if (error instanceof Srf.SipError) {
-      return {
-        kind: 'failed',
-        status: error.status,
-        reason: error.reason ?? '',
-        headers: failureHeaders(error.res),
-      };
-    }
-    return { kind: 'failed', status: 503, reason: messageOf(error), headers: {} };
+    return { kind: 'failed', why: messageOf(error) };
   } finally {
-    signal.removeEventListener('abort', cancel);
+    signal.removeEventListener('abort', over);
   }
-}
-
-/** What a failure response says to the caller's side: why (RFC 3326), where else (3xx), when again. */
-function failureHeaders(response: SrfResponse | undefined): Record<string, string> {
-  const headers: Record<string, string> = {};
-  for (const name of ['Reason', 'Retry-After', 'Warning']) {
-    const value = response?.get(name);
-    if (value !== undefined) headers[name] = value;
-  }
-  return headers;
-}
-
-function headersOf(invite: Invite, contentType: string | undefined): Record<string, string> {
-  const name = invite.fromDisplayName;
-  const uri = `<sip:${invite.caller === '' ? 'anonymous' : invite.caller}@localhost>`;
-  const headers: Record<string, string> = {
-    From: name === undefined ? uri : `"${name.replaceAll('"', '')}" ${uri}`,
-    Contact: uri,
-    'X-Tacet-Call': invite.call,
-    ...(contentType === undefined ? {} : { 'Content-Type': contentType }),
-  };
-  for (const header of invite.headerNames()) {
-    const lower = header.toLowerCase();
-    if ((passedHeaders.has(lower) || lower.startsWith('x-')) && lower !== 'x-tacet-call') {
-      const value = invite.header(header);
-      if (value !== undefined) headers[header] = value;
-    }
-  }
-  return headers;
-}
-
-/** A peer's URI with the called user part in it: `sip:192.0.2.1:5060` and `200` give `sip:200@192.0.2.1:5060`. */
-export function uriTo(peer: Peer, called: string): string {
-  const colon = peer.uri.indexOf(':');
-  const rest =
-    userOf(peer.uri) === undefined ? peer.uri.slice(colon + 1) : peer.uri.slice(peer.uri.indexOf('@') + 1);
-  return `${peer.uri.slice(0, colon)}:${called === '' ? '' : `${called}@`}${rest}`;
 }

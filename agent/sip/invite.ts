@@ -1,37 +1,70 @@
 /** A new call at the edge: what its INVITE says, and the ways to answer it. */
 import { randomUUID } from 'node:crypto';
-import type { SrfRequest, SrfResponse, Srf } from 'drachtio-srf';
+import type { NameAddr, SrfRequest, SrfResponse, Srf } from 'drachtio-srf';
 import type { CallId } from '../../config/units.ts';
+import { Correlation } from './correlation.ts';
+import type { Freedom } from './free-calls.ts';
+import { carriedHeaders } from './headers.ts';
 import { Leg } from './leg.ts';
+import type { Pass } from './passes.ts';
+import { userOf, wholeUserOf } from './peer-uri.ts';
 import type { Peer } from './peers.ts';
+
+export { userOf } from './peer-uri.ts';
 
 /** The caller gave up (CANCEL) before we answered. */
 export class InviteCancelled extends Error {}
+
+/** What the edge found out about a call before anybody else saw it. */
+export interface InviteMarks {
+  /** Why it must pass untouched and unsampled, if it must. */
+  free: Freedom | undefined;
+  /** A call of ours that came back. */
+  pass: Pass | undefined;
+}
 
 export class Invite {
   readonly call = randomUUID() as CallId;
   readonly from: Peer;
   /** User part of the request-URI. */
   readonly called: string;
+  /** The same with its parameters, as it goes on. */
+  readonly calledWhole: string;
   /** User part of P-Asserted-Identity or From. */
   readonly caller: string;
   readonly body: string | undefined;
   readonly contentType: string | undefined;
+  /** Max-Forwards as received (RFC 3261 section 8.1.1.6: 70 when it says nothing). */
+  readonly maxForwards: number;
+  readonly marks: InviteMarks;
+  readonly correlation: Correlation;
   readonly receivedAt = performance.now();
   readonly #srf: Srf;
   readonly #req: SrfRequest;
   readonly #res: SrfResponse;
   readonly #cancelled = new AbortController();
+  /** What the far end's last response says to the caller: identity and billing (RFC 3325 and the like). */
+  #said: Record<string, string> = {};
 
-  constructor(srf: Srf, req: SrfRequest, res: SrfResponse, from: Peer) {
+  constructor(
+    srf: Srf,
+    req: SrfRequest,
+    res: SrfResponse,
+    from: Peer,
+    marks: InviteMarks = { free: undefined, pass: undefined },
+  ) {
     this.#srf = srf;
     this.#req = req;
     this.#res = res;
     this.from = from;
+    this.marks = marks;
     this.called = userOf(req.uri) ?? '';
+    this.calledWhole = wholeUserOf(req.uri) ?? '';
     this.caller = req.callingNumber;
     this.body = req.body === '' ? undefined : req.body;
     this.contentType = this.header('Content-Type');
+    this.maxForwards = Number(this.header('Max-Forwards') ?? 70);
+    this.correlation = new Correlation(this.call, this.header('Session-ID'));
     req.on('cancel', () => this.#cancelled.abort(new InviteCancelled('the caller cancelled')));
   }
 
@@ -54,38 +87,64 @@ export class Invite {
     return Object.keys(this.#req.headers);
   }
 
+  /** Headers that go on to a peer. */
+  carriedTo(peer: Peer): Record<string, string> {
+    return carriedHeaders(this.#req, peer.passes);
+  }
+
   get fromDisplayName(): string | undefined {
-    return this.#req.getParsedHeader('from').name || undefined;
+    return this.fromParty.name || undefined;
+  }
+
+  get fromParty(): NameAddr {
+    return this.#req.getParsedHeader('from');
+  }
+
+  get toParty(): NameAddr {
+    return this.#req.getParsedHeader('to');
+  }
+
+  /** Takes what a response of the far end tells the caller; our next responses hand it on. */
+  farEndSaid(response: SrfResponse): void {
+    this.#said = carriedHeaders(response, this.from.passes);
+    this.correlation.sessions.heard('far', response.get('Session-ID'));
+  }
+
+  /** Another far end is tried: what the former one said of itself is not true of it. */
+  forgetFarEnd(): void {
+    this.#said = {};
+    this.correlation.sessions.forgetFar();
   }
 
   /** Sends a provisional response. */
   progress(status: number, sdp?: string): void {
     if (this.cancelled.aborted || this.#res.finalResponseSent) return;
+    const headers = this.#headers();
     this.#res.send(
       status,
-      sdp === undefined ? {} : { body: sdp, headers: { 'Content-Type': 'application/sdp' } },
+      sdp === undefined
+        ? { headers }
+        : { body: sdp, headers: { ...headers, 'Content-Type': 'application/sdp' } },
     );
   }
 
   /** Sends 200 with this SDP. @throws InviteCancelled when the caller was faster */
   async answer(sdp: string, headers: Record<string, string> = {}): Promise<Leg> {
     this.cancelled.throwIfAborted();
-    const dialog = await this.#srf.createUAS(this.#req, this.#res, { localSdp: sdp, headers });
-    return new Leg(dialog);
+    const dialog = await this.#srf.createUAS(this.#req, this.#res, {
+      localSdp: sdp,
+      headers: { ...this.#headers(), ...headers },
+    });
+    return new Leg(dialog, this.correlation.marks('near', this.from));
   }
 
   /** Sends a final failure response; the server already answered a cancelled INVITE with 487. */
   reject(status: number, reason?: string, headers: Record<string, string> = {}): void {
     if (this.cancelled.aborted || this.#res.finalResponseSent) return;
-    this.#res.send(status, reason, { headers });
+    this.#res.send(status, reason, { headers: { ...this.#headers(), ...headers } });
   }
-}
 
-/** The user part of a SIP or tel URI, undecorated; undefined when there is none. */
-export function userOf(uri: string): string | undefined {
-  const scheme = uri.indexOf(':');
-  const at = uri.indexOf('@');
-  if (scheme < 0) return undefined;
-  if (at < 0) return uri.startsWith('tel:') ? uri.slice(4).split(';')[0] : undefined;
-  return uri.slice(scheme + 1, at).split(/[;:]/u)[0];
+  #headers(): Record<string, string> {
+    return { ...this.#said, ...this.correlation.headers('near', this.from) };
+  }
 }

@@ -1,31 +1,90 @@
 /** Trunks and PBXs: who may speak to us, and where their calls go. */
+import { readFile } from 'node:fs/promises';
 import { BlockList, isIPv6 } from 'node:net';
 import type { Config, PeerConfig } from '../../config/schema.ts';
+import { messageOf, TacetError } from '../../config/errors.ts';
+import type { Credentials } from './digest.ts';
+import { headerFilter, type HeaderFilter } from './headers.ts';
+import { hostPortOf } from './peer-uri.ts';
+import type { Group, Route } from './route.ts';
 
 export interface Peer {
   name: string;
   kind: 'trunk' | 'pbx';
   uri: string;
   /** Where this peer's calls go, tried in order. */
-  routes: Peer[];
+  routes: Route;
+  /** Whether a header (lower case) may be sent to this peer. */
+  passes: HeaderFilter;
+  health: PeerConfig['health'];
+  redirects: PeerConfig['redirects'];
+  maxCalls: number | undefined;
+  maxCallsPerSecond: number | undefined;
+  /** What we answer its challenges with. */
+  credentials: Credentials | undefined;
 }
 
 export interface Peers {
   /** The peer that a datagram or request came from; undefined for a stranger, who gets silence. */
   at(source: { address: string; port: number }): Peer | undefined;
   all(): Peer[];
+  /** The peer whose configured URI has this host and port: where a redirection may lead. */
+  byUri(uri: string): Peer | undefined;
+  /** Where emergency calls of a peer go. */
+  emergencyRoute(from: Peer): Route;
+}
+
+type SiteConfig = Pick<Config, 'trunks' | 'pbxs' | 'groups' | 'routing'>;
+
+/** The file that holds a peer's password cannot be read. */
+export class CredentialsMissing extends TacetError {}
+
+/**
+ * Reads the passwords that stand in files of their own.
+ *
+ * @param at resolves a path of the configuration
+ * @throws CredentialsMissing
+ */
+export async function readCredentials(
+  config: Pick<Config, 'trunks' | 'pbxs'>,
+  at: (path: string) => string,
+): Promise<Map<string, Credentials>> {
+  const found = new Map<string, Credentials>();
+  for (const { name, auth } of [...config.trunks, ...config.pbxs]) {
+    if (auth === undefined) continue;
+    const { username, realm, passwordFile } = auth;
+    try {
+      const password = auth.password ?? (await readFile(at(passwordFile ?? ''), 'utf8')).trimEnd();
+      found.set(name, { username, password, realm });
+    } catch (error) {
+      throw new CredentialsMissing(`the password of peer ${name} cannot be read: ${messageOf(error)}`);
+    }
+  }
+  return found;
 }
 
 /** Compiles the configured peers. Overlapping sources: the first in the file wins, trunks before PBXs. */
-export function openPeers(config: Pick<Config, 'trunks' | 'pbxs'>): Peers {
+export function openPeers(
+  config: SiteConfig,
+  credentials: ReadonlyMap<string, Credentials> = new Map(),
+): Peers {
   const entries = [
-    ...config.trunks.map((peer) => compile(peer, 'trunk')),
-    ...config.pbxs.map((peer) => compile(peer, 'pbx')),
+    ...config.trunks.map((peer) => compile(peer, 'trunk', config, credentials)),
+    ...config.pbxs.map((peer) => compile(peer, 'pbx', config, credentials)),
   ];
-  const byName = new Map(entries.map((entry) => [entry.peer.name, entry.peer]));
-  for (const { peer, config } of entries) {
-    peer.routes = config.routes.flatMap((name) => byName.get(name) ?? []);
+  const byName = new Map<string, Peer | Group>(entries.map(({ peer }) => [peer.name, peer]));
+  for (const { name, members } of config.groups) {
+    byName.set(name, {
+      name,
+      members: members.flatMap(({ peer, ...order }) => {
+        const found = entries.find((entry) => entry.peer.name === peer);
+        return found === undefined ? [] : [{ peer: found.peer, ...order }];
+      }),
+    });
   }
+  const routeOf = (names: readonly string[]): Route => names.flatMap((name) => byName.get(name) ?? []);
+  for (const { peer, config } of entries) peer.routes = routeOf(config.routes);
+  const emergency = routeOf(config.routing.emergency.routes);
   return {
     at(source) {
       return entries.find((entry) => entry.has(source))?.peer;
@@ -33,10 +92,22 @@ export function openPeers(config: Pick<Config, 'trunks' | 'pbxs'>): Peers {
     all() {
       return entries.map((entry) => entry.peer);
     },
+    byUri(uri) {
+      const wanted = hostPortOf(uri);
+      return entries.find(({ peer }) => wanted !== undefined && hostPortOf(peer.uri) === wanted)?.peer;
+    },
+    emergencyRoute(from) {
+      return emergency.length > 0 ? emergency : from.routes;
+    },
   };
 }
 
-function compile(config: PeerConfig, kind: Peer['kind']) {
+function compile(
+  config: PeerConfig,
+  kind: Peer['kind'],
+  { routing }: SiteConfig,
+  credentials: ReadonlyMap<string, Credentials>,
+) {
   const sources = new BlockList();
   for (const source of config.sources) {
     const [address, prefix] = source.split('/');
@@ -45,7 +116,19 @@ function compile(config: PeerConfig, kind: Peer['kind']) {
     else sources.addSubnet(address!, Number(prefix), family);
   }
   const ports = config.ports === undefined ? undefined : new Set(config.ports);
-  const peer: Peer = { name: config.name, kind, uri: config.uri, routes: [] };
+  const { name, uri, health, redirects, maxCalls, maxCallsPerSecond } = config;
+  const peer: Peer = {
+    name,
+    kind,
+    uri,
+    routes: [],
+    passes: headerFilter(routing.headers, config.headers),
+    health,
+    redirects,
+    maxCalls,
+    maxCallsPerSecond,
+    credentials: credentials.get(name),
+  };
   return {
     peer,
     config,

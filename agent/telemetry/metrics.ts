@@ -75,6 +75,16 @@ export class Metrics {
     'SIP datagrams dropped without an answer, by reason.',
     ['reason'],
   );
+  readonly #peerAttempts = this.#counter(
+    'peer_attempts_total',
+    'INVITEs sent to a peer, by how they ended.',
+    ['peer', 'result'],
+  );
+  readonly #peerOverload = this.#counter(
+    'peer_overload_total',
+    'Calls of a peer refused with 503 because it was over its limit, by limit.',
+    ['peer', 'limit'],
+  );
   readonly #sipMalformed = this.#counter('sip_malformed_total', 'SIP messages that could not be read.');
 
   constructor() {
@@ -141,6 +151,24 @@ export class Metrics {
 
   sipMalformed(): void {
     this.#sipMalformed.inc();
+  }
+
+  peerAttempt(peer: string, result: string): void {
+    this.#peerAttempts.inc({ peer, result });
+  }
+
+  peerOverload(peer: string, limit: string): void {
+    this.#peerOverload.inc({ peer, limit });
+  }
+
+  /** Reads at every scrape which peers are up, and how many calls each has. */
+  watchPeers(states: () => readonly { peer: { name: string }; up: boolean; calls: number }[]): void {
+    this.#observePeers('peer_up', 'Whether a peer is expected to take calls.', () =>
+      states().map(({ peer, up }) => [peer.name, Number(up)]),
+    );
+    this.#observePeers('peer_calls', 'Calls with a peer, either way.', () =>
+      states().map(({ peer, calls }) => [peer.name, calls]),
+    );
   }
 
   /** Reads the number of calls in progress at every scrape. */
@@ -223,6 +251,18 @@ export class Metrics {
       registers: [this.registry],
       collect: () => {
         gauge.set(read());
+      },
+    });
+  }
+
+  #observePeers(name: string, help: string, read: () => [peer: string, value: number][]): void {
+    const gauge = new Gauge({
+      name: `tacet_${name}`,
+      help,
+      labelNames: ['peer'],
+      registers: [this.registry],
+      collect: () => {
+        for (const [peer, value] of read()) gauge.set({ peer }, value);
       },
     });
   }

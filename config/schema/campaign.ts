@@ -1,14 +1,6 @@
 /** A campaign: which calls, under which rules. */
 import { z } from 'zod';
-import { name } from './values.ts';
-
-/** `+33123456789`, or a prefix with a trailing `*`. */
-const numberPattern = z
-  .string()
-  .regex(
-    /^\+?[0-9*#A-Za-z._()/ -]*\*?$/u,
-    'a number, or the beginning of one with a trailing "*", e.g. "+331*"',
-  );
+import { name, numberPattern } from './values.ts';
 
 export const consentMode = z.enum(['notice', 'object', 'consent']);
 export type ConsentMode = z.infer<typeof consentMode>;

@@ -88,6 +88,7 @@ async function writeSite(
     ports: [port],
     uri: `sip:127.0.0.1:${port}`,
     routes,
+    health: { intervalSeconds: 0 },
   });
   await mkdir(join(folder, 'data'));
   await writeFile(

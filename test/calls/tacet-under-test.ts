@@ -34,6 +34,9 @@ export interface Site extends AsyncDisposable {
   audio(id: string): Promise<Uint8Array>;
 }
 
+/** SIPp's scenarios expect an INVITE first. */
+const unasked = { intervalSeconds: 0 };
+
 /** Every call of the one campaign is selected unless the test says otherwise. */
 export async function prepareSite({ config = {}, campaign = {}, pbxs = 1 }: SiteOptions = {}): Promise<Site> {
   const home = await temporaryFolder('site');
@@ -58,6 +61,7 @@ export async function prepareSite({ config = {}, campaign = {}, pbxs = 1 }: Site
           sources: ['127.0.0.1'],
           ports: [carrierPort],
           uri: `sip:127.0.0.1:${carrierPort}`,
+          health: unasked,
           routes: names,
         },
       ],
@@ -66,6 +70,7 @@ export async function prepareSite({ config = {}, campaign = {}, pbxs = 1 }: Site
         sources: ['127.0.0.1'],
         ports: [port],
         uri: `sip:127.0.0.1:${port}`,
+        health: unasked,
         routes: ['carrier'],
       })),
       media: { ports },

@@ -1,23 +1,26 @@
 import { describe, expect, test } from 'vitest';
+import { configSchema } from '../../../config/schema.ts';
 import { openPeers } from '../../../agent/sip/peers.ts';
-import { uriTo } from '../../../agent/sip/edge.ts';
-import { userOf } from '../../../agent/sip/invite.ts';
+import { hostPortOf, uriTo, userOf } from '../../../agent/sip/peer-uri.ts';
 
-const peers = openPeers({
-  trunks: [
-    {
-      name: 'carrier',
-      sources: ['192.0.2.10', '198.51.100.0/24'],
-      uri: 'sip:192.0.2.10:5060',
-      routes: ['pbx-a', 'pbx-b'],
-    },
-    { name: 'carrier-six', sources: ['2001:db8::/32'], uri: 'sip:[2001:db8::1]', routes: [] },
-  ],
-  pbxs: [
-    { name: 'pbx-a', sources: ['10.0.0.5'], ports: [5080], uri: 'sip:10.0.0.5:5080', routes: ['carrier'] },
-    { name: 'pbx-b', sources: ['10.0.0.5'], ports: [5090], uri: 'sip:10.0.0.5:5090', routes: ['carrier'] },
-  ],
-});
+const peers = openPeers(
+  configSchema.parse({
+    campaigns: 'campaigns.yaml',
+    trunks: [
+      {
+        name: 'carrier',
+        sources: ['192.0.2.10', '198.51.100.0/24'],
+        uri: 'sip:192.0.2.10:5060',
+        routes: ['pbx-a', 'pbx-b'],
+      },
+      { name: 'carrier-six', sources: ['2001:db8::/32'], uri: 'sip:[2001:db8::1]', routes: [] },
+    ],
+    pbxs: [
+      { name: 'pbx-a', sources: ['10.0.0.5'], ports: [5080], uri: 'sip:10.0.0.5:5080', routes: ['carrier'] },
+      { name: 'pbx-b', sources: ['10.0.0.5'], ports: [5090], uri: 'sip:10.0.0.5:5090', routes: ['carrier'] },
+    ],
+  }),
+);
 
 test.each([
   ['192.0.2.10', 5060, 'carrier'],
@@ -47,7 +50,7 @@ describe('URIs', () => {
     ['sip:gateway@192.0.2.1', '200', 'sip:200@192.0.2.1'],
     ['sip:192.0.2.1', '', 'sip:192.0.2.1'],
   ])('%s called as "%s" is %s', (uri, called, expected) => {
-    expect(uriTo({ name: 'p', kind: 'pbx', uri, routes: [] }, called)).toBe(expected);
+    expect(uriTo({ uri }, called)).toBe(expected);
   });
 
   test.each([
@@ -59,5 +62,15 @@ describe('URIs', () => {
     ['nonsense', undefined],
   ])('the user of %s is %s', (uri, user) => {
     expect(userOf(uri)).toBe(user);
+  });
+
+  test.each([
+    ['sip:192.0.2.1', '192.0.2.1:5060'],
+    ['sips:PBX.example;transport=tls', 'pbx.example:5061'],
+    ['sip:200;npdi@[2001:db8::1]:5070?x=y', '[2001:db8::1]:5070'],
+    ['tel:+33123', undefined],
+    ['sip:@', undefined],
+  ])('host and port of %s are %s', (uri, expected) => {
+    expect(hostPortOf(uri)).toBe(expected);
   });
 });

@@ -1,0 +1,50 @@
+/** What ties a call's two legs together for others: a call identifier of ours and Session-ID, on every message of both. */
+import type { CallId } from '../../config/units.ts';
+import type { DigestSession } from './digest.ts';
+import type { Peer } from './peers.ts';
+import { SessionIds, type End } from './session-id.ts';
+
+/** A message as far as correlation and credentials read it. */
+interface Heard {
+  get(name: string): string | undefined;
+}
+
+/** What every message of one leg carries, learns and is signed with. */
+export interface LegMarks {
+  /** Headers of each request and response of ours on this leg. */
+  headers(): Record<string, string>;
+  /** Takes what a message of the far end says of itself. */
+  heard(message: Heard): void;
+  /** Signs requests; only there on a leg that we started and that was challenged. */
+  readonly digest?: DigestSession | undefined;
+}
+
+export class Correlation {
+  readonly call: CallId;
+  readonly sessions = new SessionIds();
+
+  /** @param sessionId the value in the caller's INVITE, if any */
+  constructor(call: CallId, sessionId: string | undefined) {
+    this.call = call;
+    this.sessions.heard('near', sessionId);
+  }
+
+  /**
+   * @param peer who gets them: what it does not want is left out
+   * @param answered false in an INVITE that nobody has answered yet
+   */
+  headers(end: End, peer: Pick<Peer, 'passes'>, answered = true): Record<string, string> {
+    return {
+      ...(peer.passes('session-id') ? { 'Session-ID': this.sessions.towards(end, answered) } : {}),
+      ...(peer.passes('x-tacet-call') ? { 'X-Tacet-Call': this.call } : {}),
+    };
+  }
+
+  marks(end: End, peer: Pick<Peer, 'passes'>, digest?: DigestSession): LegMarks {
+    return {
+      headers: () => this.headers(end, peer),
+      heard: (message) => this.sessions.heard(end, message.get('Session-ID')),
+      digest,
+    };
+  }
+}

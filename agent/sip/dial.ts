@@ -1,0 +1,286 @@
+/** An INVITE of ours: what goes into it, how long it waits, and what comes of it. */
+import Srf, { type SrfRequest, type SrfResponse } from 'drachtio-srf';
+import { messageOf } from '../../config/errors.ts';
+import type { Admission } from './admission.ts';
+import { DigestSession } from './digest.ts';
+import { verdictOf, type Health } from './health.ts';
+import type { Invite } from './invite.ts';
+import { Leg } from './leg.ts';
+import { outgoingHeaders } from './outgoing-headers.ts';
+import type { PassTokens } from './passes.ts';
+import { uriTo } from './peer-uri.ts';
+import type { Peer } from './peers.ts';
+
+/** How an outgoing INVITE ended. */
+export type Dialled =
+  | { kind: 'answered'; leg: Leg; sdp: string }
+  /** The INVITE went out without SDP: the far end made the offer, the ACK takes the answer. */
+  | { kind: 'offered'; sdp: string; accept: (answer: string) => Promise<Leg>; release: () => Promise<void> }
+  | { kind: 'failed'; status: number; reason: string; headers: Record<string, string> }
+  | { kind: 'given-up' };
+
+export interface DialOptions {
+  to: Peer;
+  /** The call that this leg belongs to: numbers and headers are taken from its INVITE. */
+  invite: Invite;
+  sdp: string | undefined;
+  /** Of a body that is not SDP alone, passed through untouched. */
+  contentType?: string | undefined;
+  /** User part of the request-URI where it is not the caller's (a redirection). */
+  called?: string | undefined;
+  /** From where a redirected call was diverted (RFC 5806). */
+  diversion?: string | undefined;
+  /** How long the peer may say nothing at all, milliseconds; left out: as long as the SIP server waits (32 s). */
+  firstResponseMs?: number | undefined;
+  onProgress?: (status: number, sdp: string | undefined) => void;
+}
+
+/** How an attempt ended, as metrics count it. */
+export type AttemptResult =
+  | 'answered'
+  | 'refused'
+  | 'redirected'
+  | 'failed'
+  | 'no-response'
+  | 'unreachable'
+  | 'unauthorized'
+  | 'full'
+  | 'given-up';
+
+export interface Dialler {
+  srf: Srf;
+  health: Health;
+  admission: Admission;
+  tokens: PassTokens;
+  /** Whether the SIP server tells of a 100 Trying; without it the first sign of life may be long in coming. */
+  tellsTrying: boolean;
+  onAttempt: (peer: Peer, result: AttemptResult) => void;
+}
+
+type Outcome = { kind: 'done'; dialled: Dialled; response?: SrfResponse | undefined } | { kind: 'silent' };
+
+/** A far end that was ringing has this long to confirm our CANCEL before we stop waiting for it. */
+const cancelGraceMs = 2_000;
+/** Nobody asks for credentials more often than this: once by the peer, once by a proxy before it, once because stale. */
+const maxChallenges = 3;
+
+export async function dial(dialler: Dialler, options: DialOptions, signal: AbortSignal): Promise<Dialled> {
+  const { to, invite } = options;
+  const { onAttempt, admission } = dialler;
+  if (signal.aborted) return { kind: 'given-up' };
+  const place = invite.marks.free === 'emergency' ? admission.insist(to) : admission.enter(to);
+  if (place === undefined) {
+    onAttempt(to, 'full');
+    return { kind: 'failed', status: 503, reason: 'Service Unavailable', headers: { 'Retry-After': '5' } };
+  }
+  invite.forgetFarEnd();
+  const dialled = await attempt(dialler, options, signal);
+  if (dialled.kind === 'answered') {
+    dialled.leg.ended.addEventListener('abort', () => place[Symbol.dispose](), { once: true });
+    if (dialled.leg.end !== undefined) place[Symbol.dispose]();
+  } else if (dialled.kind === 'offered') {
+    return {
+      ...dialled,
+      accept: async (answer) => {
+        const leg = await dialled.accept(answer);
+        leg.ended.addEventListener('abort', () => place[Symbol.dispose](), { once: true });
+        return leg;
+      },
+      release: async () => {
+        place[Symbol.dispose]();
+        await dialled.release();
+      },
+    };
+  } else place[Symbol.dispose]();
+  return dialled;
+}
+
+/** Sends the INVITE, again with credentials when the peer asks for them. */
+async function attempt(dialler: Dialler, options: DialOptions, signal: AbortSignal): Promise<Dialled> {
+  const { to } = options;
+  const { onAttempt, health } = dialler;
+  const digest = to.credentials === undefined ? undefined : new DigestSession(to.credentials);
+  const headers = outgoingHeaders(options, dialler.tokens);
+  let again: Record<string, string> = {};
+  for (let challenges = 0; ; challenges += 1) {
+    const sent: { request?: SrfRequest } = {};
+    const outcome = await inviteOnce(dialler, { ...options, headers, again, digest, sent }, signal);
+    if (outcome.kind === 'silent') {
+      health.tell(to, { kind: 'failed', why: 'it leaves an INVITE unanswered' });
+      onAttempt(to, 'no-response');
+      return { kind: 'failed', status: 503, reason: 'Service Unavailable', headers: {} };
+    }
+    const { dialled, response } = outcome;
+    if (dialled.kind !== 'failed') {
+      if (dialled.kind !== 'given-up') health.tell(to, { kind: 'alive' });
+      onAttempt(to, dialled.kind === 'given-up' ? 'given-up' : 'answered');
+      return dialled;
+    }
+    if (response !== undefined && (dialled.status === 401 || dialled.status === 407)) {
+      if (challenges < maxChallenges && sent.request !== undefined && digest?.challenged(response, true)) {
+        again = sameCall(sent.request);
+        continue;
+      }
+      onAttempt(to, 'unauthorized');
+      // The caller cannot answer a challenge meant for us (RFC 3261 section 22.3: it is not passed on).
+      return { kind: 'failed', status: 500, reason: 'Server Internal Error', headers: {} };
+    }
+    onAttempt(to, judge(to, dialled, response, health));
+    return madeUp(response) && dialled.status === 408
+      ? { ...dialled, status: 503, reason: 'Service Unavailable' }
+      : dialled;
+  }
+}
+
+/** Tells what a failure says of the peer, and how it is counted. */
+function judge(
+  to: Peer,
+  { status }: Extract<Dialled, { kind: 'failed' }>,
+  response: SrfResponse | undefined,
+  health: Health,
+): AttemptResult {
+  if (madeUp(response)) {
+    const silent = status === 408;
+    health.tell(to, {
+      kind: 'failed',
+      why: silent ? 'it leaves an INVITE unanswered' : 'it cannot be reached',
+    });
+    return silent ? 'no-response' : 'unreachable';
+  }
+  const verdict = verdictOf(status, response?.get('Retry-After'), 'INVITE');
+  if (verdict !== undefined) health.tell(to, verdict);
+  if (status < 400) return 'redirected';
+  return status === 408 || (status >= 500 && status < 600) ? 'failed' : 'refused';
+}
+
+/** The server made it up: no peer sent anything (timeout, refused port, unknown name). */
+function madeUp(response: SrfResponse | undefined): boolean {
+  return response === undefined || response.source_address === '' || response.source_port === 0;
+}
+
+interface OneInvite extends DialOptions {
+  headers: Record<string, string>;
+  again: Record<string, string>;
+  digest: DigestSession | undefined;
+  /** Filled with the INVITE as it went out. */
+  sent: { request?: SrfRequest };
+}
+
+/**
+ * One INVITE until its final response. Returns at once when the caller gives up on a peer that said nothing yet, or when
+ * the peer's time for a first word is over: `send` goes on alone and ends what still comes of it.
+ */
+async function inviteOnce(dialler: Dialler, options: OneInvite, signal: AbortSignal): Promise<Outcome> {
+  const { firstResponseMs } = options;
+  const over = new AbortController();
+  const left = Promise.withResolvers<'silent' | 'given-up'>();
+  const giveUp = (): void => left.resolve('given-up');
+  signal.addEventListener('abort', giveUp, { once: true });
+  const patience =
+    firstResponseMs === undefined || !dialler.tellsTrying
+      ? undefined
+      : setTimeout(() => left.resolve('silent'), firstResponseMs);
+  let spoke = false;
+  const running = send(dialler.srf, options, over.signal, () => {
+    spoke = true;
+    clearTimeout(patience);
+  });
+  try {
+    const first = await Promise.race([running, left.promise]);
+    if (typeof first === 'object') return first;
+    over.abort();
+    if (spoke) await settled(running, cancelGraceMs);
+    return first === 'silent' ? { kind: 'silent' } : { kind: 'done', dialled: { kind: 'given-up' } };
+  } finally {
+    clearTimeout(patience);
+    signal.removeEventListener('abort', giveUp);
+  }
+}
+
+/** Sends the INVITE and waits for its final response. `over` cancels it; an answer that crosses the CANCEL is hung up. */
+async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () => void): Promise<Outcome> {
+  const { to, invite, sdp, sent, digest, onProgress } = options;
+  const done = (dialled: Dialled, response?: SrfResponse): Outcome => ({ kind: 'done', dialled, response });
+  const cancel = (): void => sent.request?.cancel(() => undefined);
+  over.addEventListener('abort', cancel, { once: true });
+  const uri = uriTo(to, options.called ?? invite.calledWhole);
+  const marks = invite.correlation.marks('far', to, digest);
+  try {
+    const dialled = await srf.createUAC(
+      uri,
+      {
+        headers: { ...options.headers, ...digest?.sign('INVITE', uri), ...options.again },
+        ...(sdp === undefined ? { noAck: true } : { localSdp: sdp }),
+      },
+      {
+        cbRequest: (_error, request) => {
+          sent.request = request;
+          if (over.aborted) cancel();
+        },
+        cbProvisional: (response) => {
+          onWord();
+          if (over.aborted || response.status === 100) return;
+          invite.farEndSaid(response);
+          onProgress?.(response.status, response.body === '' ? undefined : response.body);
+        },
+      },
+    );
+    if ('ack' in dialled && 'sdp' in dialled) {
+      const { ack, sdp: offer, destroy, res } = dialled;
+      if (over.aborted) {
+        await destroy();
+        return done({ kind: 'given-up' });
+      }
+      invite.farEndSaid(res);
+      const accept = async (answer: string): Promise<Leg> => new Leg(await ack(answer), marks);
+      return done({ kind: 'offered', sdp: offer, accept, release: destroy });
+    }
+    const leg = new Leg(dialled, marks);
+    if (over.aborted) {
+      await leg.hangUp();
+      return done({ kind: 'given-up' });
+    }
+    invite.farEndSaid(dialled.res);
+    return done({ kind: 'answered', leg, sdp: dialled.remote.sdp });
+  } catch (error) {
+    if (over.aborted) return done({ kind: 'given-up' });
+    if (!(error instanceof Srf.SipError)) {
+      return done({ kind: 'failed', status: 503, reason: messageOf(error), headers: {} });
+    }
+    const { status, reason, res } = error;
+    if (res !== undefined) invite.farEndSaid(res);
+    return done({ kind: 'failed', status, reason: reason ?? '', headers: failureHeaders(res) }, res);
+  } finally {
+    over.removeEventListener('abort', cancel);
+  }
+}
+
+/** Waits for a promise, but not longer than so many milliseconds. */
+async function settled(running: Promise<unknown>, ms: number): Promise<void> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), ms);
+  await Promise.race([running, late.promise]);
+  clearTimeout(timer);
+}
+
+/** What a failure response says to the caller's side: why (RFC 3326), where else (3xx), when again. */
+function failureHeaders(response: SrfResponse | undefined): Record<string, string> {
+  const headers: Record<string, string> = {};
+  if (response === undefined) return headers;
+  const redirects = response.status >= 300 && response.status < 400;
+  for (const name of ['Reason', 'Retry-After', 'Warning', ...(redirects ? ['Contact'] : [])]) {
+    const value = response.get(name);
+    if (value !== undefined && value !== '') headers[name] = value;
+  }
+  return headers;
+}
+
+/** What makes a second INVITE the same call: Call-ID and From as they were, the next CSeq (RFC 3261 section 22.2). */
+function sameCall(sent: SrfRequest): Record<string, string> {
+  const { seq } = sent.getParsedHeader('cseq');
+  return {
+    'Call-ID': sent.get('Call-ID') ?? '',
+    From: sent.get('From') ?? '',
+    CSeq: `${seq + 1} INVITE`,
+  };
+}
