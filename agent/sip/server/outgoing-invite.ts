@@ -42,6 +42,7 @@ export class OutgoingInvite {
   /** Transactions that are not over: two for a while after a 422. */
   #open = 0;
   #provisional = false;
+  #tried = false;
   #cancelled = false;
   #final = false;
   #heldCancel: (() => void) | undefined;
@@ -169,7 +170,13 @@ export class OutgoingInvite {
     this.#ringing = this.#stack.after(ringingBound * this.#stack.giveUpMs, () =>
       this.cancel(this.composeCancel([])),
     );
-    if (response.status === 100 || !this.#inOrder(response)) return;
+    if (response.status === 100) {
+      // The application learns already from it that somebody is there; drachtio-server keeps it back.
+      if (!this.facts.within && !this.#tried) this.#deliver(response, source);
+      this.#tried = true;
+      return;
+    }
+    if (!this.#inOrder(response)) return;
     this.#early(response, source);
     this.#deliver(response, source);
   }

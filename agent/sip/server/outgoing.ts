@@ -1,6 +1,7 @@
 /** The user agent client: requests of the application, and what comes back. */
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Application } from './application.ts';
+import type { Alarm } from './clock.ts';
 import { addContentType, applicationsOwn, givenValue, party, reasonsOf } from './application-headers.ts';
 import type { Dialog } from './dialog.ts';
 import { madeUpResponse, unreachable } from './made-up.ts';
@@ -46,6 +47,8 @@ export class Outgoing {
   readonly #stack: Stack;
   /** INVITEs by transaction id: what a CANCEL names. */
   readonly #inviting = new Map<string, OutgoingInvite>();
+  /** Dialogs whose BYE was answered with a challenge. */
+  readonly #challenged = new Map<Dialog, Alarm>();
 
   readonly #sessions: Sessions;
 
@@ -256,9 +259,21 @@ export class Outgoing {
     );
   }
 
+  /** The dialog is over, unless the far end asks for credentials: then the BYE may come once more. */
+  #afterBye(dialog: Dialog, status: number | undefined): void {
+    this.#challenged.get(dialog)?.cancel();
+    this.#challenged.delete(dialog);
+    if (status !== 401 && status !== 407) {
+      this.#stack.dialogs.remove(dialog);
+      return;
+    }
+    const forget = () => this.#afterBye(dialog, undefined);
+    this.#challenged.set(dialog, this.#stack.after(this.#stack.giveUpMs, forget));
+  }
+
   /** @param response undefined where none came */
   #answeredInside(dialog: Dialog, method: string, offered: boolean, response: SipResponse | undefined): void {
-    if (method === 'BYE') this.#stack.dialogs.remove(dialog);
+    if (method === 'BYE') this.#afterBye(dialog, response?.status);
     if (method !== 'UPDATE' && method !== 'PRACK') return;
     if (method === 'UPDATE') dialog.updateOut = false;
     const success = response !== undefined && response.status < 300;
