@@ -96,6 +96,7 @@ class Story {
       case 'agent.started':
       case 'agent.stopped':
       case 'recording.exported':
+      case 'call.linked':
       case 'call.ended':
     }
   }
