@@ -85,13 +85,17 @@ export class BatchWriter {
     return true;
   }
 
-  /** The batch as a fresh copy with an ArrayBuffer of its own (it can be transferred); the writer is empty again. */
-  take(): Uint8Array<ArrayBuffer> {
-    const batch = new Uint8Array(this.#used);
-    batch.set(this.#bytes.subarray(0, this.#used));
+  /** The batch where it lies, good until the next `append`; the writer is empty again. */
+  lend(): Uint8Array {
+    const batch = this.#bytes.subarray(0, this.#used);
     this.#used = prefixBytes;
     this.#count = 0;
     return batch;
+  }
+
+  /** The batch as a fresh copy with an ArrayBuffer of its own (it can be transferred); the writer is empty again. */
+  take(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.lend());
   }
 }
 

@@ -27,15 +27,33 @@ export interface SideTerms {
   eventType: number | undefined;
   /** Payload types in what the far end sends to us, beyond the above, when our own offer numbered them otherwise. */
   receivedEventType: number | undefined;
+  /** Comfort noise (RFC 3389) in either direction, where it is not the static 13. */
+  comfortNoiseType?: number | undefined;
+  /** RTCP shares the RTP port (RFC 5761). */
+  rtcpMux?: boolean;
+  /** Where RTCP goes when it is another address than RTP (RFC 3605). */
+  rtcpAddress?: string | undefined;
   /** Whether the far end wants to hear us now (RFC 3264 section 8.4: not while it holds us inactive or sendonly). */
   listening: boolean;
 }
 
+/** Sockets of a side. The main thread opens and closes them, so that none outlives a worker that died. */
+export interface SideSockets {
+  rtp: number;
+  rtcp: number;
+  latching: Latching;
+}
+
 export interface WorkerData {
   commands: MessagePort;
+  /** File descriptors of the set that the worker waits on, and of the bell that is rung for a command. */
+  epoll: number;
+  bell: number;
   epochOffset: EpochOffset;
   /** `Float64Array` of the plane's totals, indexed by `totals`. */
   totals: SharedArrayBuffer;
+  /** Of the worker's sides (`side-memory.ts`). */
+  memory: SharedArrayBuffer;
 }
 
 export const totals = {
@@ -47,17 +65,6 @@ export const totals = {
   size: 5,
 } as const;
 
-/** Fields of a side in its session's shared `Float64Array`: the agent's follow the caller's. */
-export const sideFields = {
-  packetsReceived: 0,
-  packetsSent: 1,
-  packetsLost: 2,
-  wrongSource: 3,
-  jitterTicks: 4,
-  lastPacketAt: 5,
-  size: 6,
-} as const;
-
 export interface Audio {
   PCMA: SharedArrayBuffer;
   PCMU: SharedArrayBuffer;
@@ -67,10 +74,9 @@ export type Command =
   | {
       do: 'open';
       session: number;
-      address: string;
-      ports: [number, number];
-      latching: Latching;
-      statistics: SharedArrayBuffer;
+      /** Number of the caller's side in the worker's memory (`side-memory.ts`), even; the agent's follows. */
+      place: number;
+      sides: [SideSockets, SideSockets];
     }
   | { do: 'close'; session: number }
   | { do: 'agree'; session: number; side: SideNumber; terms: SideTerms | undefined }
@@ -96,10 +102,11 @@ export interface ForkCounts {
 export type Report =
   | { tell: 'done'; id: number; at: EpochMicros }
   | { tell: 'unforked'; id: number; counts: ForkCounts }
-  | { tell: 'failed'; id: number; reason: string; portTaken: boolean }
+  | { tell: 'failed'; id: number; reason: string }
   | { tell: 'digit'; session: number; side: SideNumber; digit: Digit; at: EpochMicros }
   | { tell: 'played'; playback: number; frames: number; complete: boolean }
-  | { tell: 'batch'; fork: number; batch: Uint8Array };
+  /** Copies of several forks (`media/relay/parcel.ts`). */
+  | { tell: 'copies'; parcel: Uint8Array<ArrayBuffer> };
 
 /** Every packet that Tacet sends or plays holds this much audio. */
 export const frameMs = 20;

@@ -14,9 +14,12 @@ import {
   type SideStatistics,
 } from '../plane.ts';
 import { anchorClock, epochMicros, type EpochOffset } from './clock.ts';
-import { sideFields, totals, type Latching, type SideNumber } from './messages.ts';
+import { lostPackets, receiverWords } from '../rtp/receiver.ts';
+import { totals, type Latching, type SideNumber } from './messages.ts';
 import { PortRange } from './ports.ts';
+import { closeSocket, openPair, SystemCallFailed } from './native.ts';
 import { RelaySide } from './relay-side.ts';
+import { sideWords } from './side-memory.ts';
 import { WorkerLink, WorkerRefused } from './worker-link.ts';
 
 export interface RelayOptions {
@@ -36,7 +39,14 @@ export function openRelay(options: RelayOptions): MediaPlane {
   return new Relay(options);
 }
 
-const g711TicksPerMs = 8;
+/** EADDRINUSE on Linux. */
+const portTaken = 98;
+
+interface OpenPort {
+  port: number;
+  rtp: number;
+  rtcp: number;
+}
 
 class Relay implements MediaPlane {
   readonly #options: RelayOptions;
@@ -60,34 +70,36 @@ class Relay implements MediaPlane {
 
   async open(call: CallId): Promise<MediaSession> {
     const id = ++this.#lastSession;
-    const link = this.#workers[id % this.#workers.length]!;
-    const statistics = new SharedArrayBuffer(2 * sideFields.size * 8);
+    const link = this.#leastLoaded();
     const { address, latching = 'address' } = this.#options;
-    // A port of the range may be another program's: try others, but not for ever in the set-up of a call.
-    for (let attempt = 0; attempt < 8; attempt++) {
-      const ports = this.#takePair();
-      if (ports === undefined) throw new MediaUnavailable(call, 'all RTP ports are in use');
-      try {
-        await link.command({ do: 'open', session: id, address, ports, latching, statistics });
-      } catch (error) {
-        for (const port of ports) this.#ports.put(port);
-        if (error instanceof WorkerRefused && error.portTaken) continue;
-        throw new MediaUnavailable(call, messageOf(error));
+    const sockets = this.#openSockets(call, address);
+    const place = link.takePlace();
+    const closed = (): void => {
+      this.#sessions.delete(id);
+      link.givePlace(place);
+      for (const { port, rtp, rtcp } of sockets) {
+        closeSocket(rtp);
+        closeSocket(rtcp);
+        this.#ports.give(port);
       }
-      const session = new RelaySession(id, link, ports, statistics, {
-        address: this.#options.advertise ?? address,
-        newFork: (write) => this.#newFork(write),
-        endFork: (fork) => this.#forks.delete(fork),
-        now: () => epochMicros(this.#epochOffset),
-        closed: () => {
-          this.#sessions.delete(id);
-          for (const port of ports) this.#ports.give(port);
-        },
-      });
-      this.#sessions.set(id, session);
-      return session;
+    };
+    try {
+      const [caller, agent] = sockets.map(({ rtp, rtcp }) => ({ rtp, rtcp, latching }));
+      await link.command({ do: 'open', session: id, place, sides: [caller!, agent!] });
+    } catch (error) {
+      closed();
+      throw new MediaUnavailable(call, messageOf(error));
     }
-    throw new MediaUnavailable(call, 'every RTP port that was tried belongs to another program');
+    const ports: [number, number] = [sockets[0]!.port, sockets[1]!.port];
+    const session = new RelaySession(id, link, ports, place, {
+      address: this.#options.advertise ?? address,
+      newFork: (write) => this.#newFork(write),
+      endFork: (fork) => this.#forks.delete(fork),
+      now: () => epochMicros(this.#epochOffset),
+      closed,
+    });
+    this.#sessions.set(id, session);
+    return session;
   }
 
   statistics(): PlaneStatistics {
@@ -110,12 +122,40 @@ class Relay implements MediaPlane {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
-  #takePair(): [number, number] | undefined {
-    const caller = this.#ports.take();
-    const agent = this.#ports.take();
-    if (caller !== undefined && agent !== undefined) return [caller, agent];
-    if (caller !== undefined) this.#ports.put(caller);
-    return undefined;
+  /** Opens RTP and RTCP sockets for both sides. @throws MediaUnavailable */
+  #openSockets(call: CallId, address: string): OpenPort[] {
+    const opened: OpenPort[] = [];
+    try {
+      for (let side = 0; side < 2; side++) opened.push(this.#openPort(call, address));
+      return opened;
+    } catch (error) {
+      for (const { port, rtp, rtcp } of opened) {
+        closeSocket(rtp);
+        closeSocket(rtcp);
+        this.#ports.put(port);
+      }
+      throw error;
+    }
+  }
+
+  /** A port of the range may be another program's: others are tried, but not for ever in the set-up of a call. */
+  #openPort(call: CallId, address: string): OpenPort {
+    for (let attempt = 0; attempt < 16; attempt++) {
+      const port = this.#ports.take();
+      if (port === undefined) throw new MediaUnavailable(call, 'all RTP ports are in use');
+      try {
+        return { port, ...openPair(address, port) };
+      } catch (error) {
+        this.#ports.put(port);
+        if (!(error instanceof SystemCallFailed)) throw error;
+        if (error.errno !== portTaken) throw new MediaUnavailable(call, messageOf(error));
+      }
+    }
+    throw new MediaUnavailable(call, 'every RTP port that was tried belongs to another program');
+  }
+
+  #leastLoaded(): WorkerLink {
+    return this.#workers.reduce((least, each) => (each.sessions < least.sessions ? each : least));
   }
 
   #newFork(write: (batch: Uint8Array) => void): number {
@@ -150,7 +190,7 @@ class RelaySession implements MediaSession {
   readonly link: WorkerLink;
   readonly sides: readonly [RelaySide, RelaySide];
   readonly #id: number;
-  readonly #statistics: Float64Array;
+  readonly #place: number;
   readonly #home: SessionHome;
   readonly #lost = new AbortController();
   #closed = false;
@@ -159,12 +199,12 @@ class RelaySession implements MediaSession {
     id: number,
     link: WorkerLink,
     ports: [number, number],
-    statistics: SharedArrayBuffer,
+    place: number,
     home: SessionHome,
   ) {
     this.#id = id;
     this.link = link;
-    this.#statistics = new Float64Array(statistics);
+    this.#place = place;
     this.#home = home;
     const at = { session: id, link, address: home.address };
     this.sides = [
@@ -264,14 +304,16 @@ class RelaySession implements MediaSession {
   }
 
   #side(number: SideNumber): SideStatistics {
-    const field = (index: number): number => this.#statistics[number * sideFields.size + index]!;
-    const last = field(sideFields.lastPacketAt);
+    const { words } = this.link;
+    const first = (this.#place + number) * sideWords.size;
+    const receiver = first + sideWords.receiver;
+    const last = words[first + sideWords.lastPacketAt]!;
     return {
-      packetsReceived: field(sideFields.packetsReceived),
-      packetsSent: field(sideFields.packetsSent),
-      packetsLost: field(sideFields.packetsLost),
-      wrongSource: field(sideFields.wrongSource),
-      jitterMs: field(sideFields.jitterTicks) / g711TicksPerMs,
+      packetsReceived: words[receiver + receiverWords.packets]!,
+      packetsSent: words[first + sideWords.packetsSent]!,
+      packetsLost: lostPackets(words, receiver),
+      wrongSource: words[first + sideWords.wrongSource]!,
+      jitterMs: words[receiver + receiverWords.jitter]! / words[receiver + receiverWords.ticksPerMs]!,
       lastPacketAt: last === 0 ? undefined : (last as EpochMicros),
     };
   }

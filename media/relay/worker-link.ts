@@ -3,14 +3,15 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { TacetError } from '../../config/errors.ts';
 import type { EpochMicros } from '../../config/units.ts';
 import type { EpochOffset } from './clock.ts';
+import { Bell, closeSocket, openEpoll } from './native.ts';
+import { unpack } from './parcel.ts';
+import { sideBytes } from './side-memory.ts';
 import type { Command, ForkCounts, Report, WorkerData } from './messages.ts';
 
 /** The worker could not do it, or is gone. */
 export class WorkerRefused extends TacetError {
-  readonly portTaken: boolean;
-  constructor(reason: string, portTaken = false) {
+  constructor(reason: string) {
     super(`media worker: ${reason}`);
-    this.portTaken = portTaken;
   }
 }
 
@@ -23,10 +24,21 @@ export interface WorkerEvents {
   onGone: (reason: string) => void;
 }
 
+/** Sides that a worker has room for; at some thousand a core is full. */
+const roomForSides = 8_192;
+
 export class WorkerLink {
   readonly #worker: Worker;
   readonly #port;
   readonly #events: WorkerEvents;
+  readonly #bell = new Bell();
+  readonly #epoll = openEpoll();
+  /** Of the worker's sides (`side-memory.ts`). */
+  readonly #memory = new SharedArrayBuffer(roomForSides * sideBytes);
+  /** The numbers of its sides; only the worker writes. */
+  readonly words = new Float64Array(this.#memory);
+  readonly #freePlaces: number[] = [];
+  #places = 0;
   readonly #waiting = new Map<number, PromiseWithResolvers<{ at: EpochMicros } | ForkCounts>>();
   readonly #playbacks = new Map<number, (end: { frames: number; complete: boolean }) => void>();
   #lastId = 0;
@@ -35,7 +47,14 @@ export class WorkerLink {
 
   constructor(epochOffset: EpochOffset, totals: SharedArrayBuffer, events: WorkerEvents) {
     const { port1, port2 } = new MessageChannel();
-    const workerData: WorkerData = { commands: port2, epochOffset, totals };
+    const workerData: WorkerData = {
+      commands: port2,
+      epoll: this.#epoll,
+      bell: this.#bell.fd,
+      epochOffset,
+      totals,
+      memory: this.#memory,
+    };
     this.#events = events;
     this.#port = port1;
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
@@ -50,6 +69,24 @@ export class WorkerLink {
 
   get gone(): boolean {
     return this.#gone !== undefined;
+  }
+
+  /** Sessions that live in this worker. */
+  get sessions(): number {
+    return this.#places / 2 - this.#freePlaces.length;
+  }
+
+  /** Room in the worker's memory for a session: the number of its caller's side. @throws WorkerRefused */
+  takePlace(): number {
+    const free = this.#freePlaces.pop();
+    if (free !== undefined) return free;
+    if (this.#places + 2 > roomForSides) throw new WorkerRefused(`${roomForSides / 2} sessions are open`);
+    this.#places += 2;
+    return this.#places - 2;
+  }
+
+  givePlace(place: number): void {
+    this.#freePlaces.push(place);
   }
 
   /** Sends a command; resolves when it has taken effect. @throws WorkerRefused */
@@ -81,6 +118,7 @@ export class WorkerLink {
     const answer = Promise.withResolvers<{ at: EpochMicros } | ForkCounts>();
     this.#waiting.set(id, answer);
     this.#port.postMessage({ id, command });
+    this.#bell.ring();
     return answer.promise;
   }
 
@@ -95,7 +133,7 @@ export class WorkerLink {
         this.#waiting.delete(report.id);
         return;
       case 'failed':
-        this.#waiting.get(report.id)?.reject(new WorkerRefused(report.reason, report.portTaken));
+        this.#waiting.get(report.id)?.reject(new WorkerRefused(report.reason));
         this.#waiting.delete(report.id);
         return;
       case 'played':
@@ -104,8 +142,8 @@ export class WorkerLink {
       case 'digit':
         this.#events.onDigit(report);
         return;
-      case 'batch':
-        this.#events.onBatch(report.fork, report.batch);
+      case 'copies':
+        unpack(report.parcel, this.#events.onBatch);
         return;
     }
   }
@@ -118,6 +156,9 @@ export class WorkerLink {
   #lost(reason: string): void {
     if (this.#gone !== undefined) return;
     this.#gone = reason;
+    // Descriptors belong to the process: those of a thread that died stay open until somebody closes them.
+    this.#bell.close();
+    closeSocket(this.#epoll);
     for (const answer of this.#waiting.values()) answer.reject(new WorkerRefused(reason));
     this.#waiting.clear();
     for (const playback of [...this.#playbacks.keys()]) this.#endPlayback(playback, 0, false);

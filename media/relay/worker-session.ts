@@ -1,110 +1,101 @@
 /** A session in its worker: two sides, whether they hear each other, and the fork that copies what arrives. */
-import { BatchWriter } from '../fork/batch.ts';
 import type { RtpHeader } from '../rtp/packet.ts';
-import { isRtcp, readRtp } from '../rtp/packet.ts';
+import { isRtcp } from '../rtp/packet.ts';
 import { rewriteRtcp } from '../rtp/rtcp.ts';
 import type { EpochMicros } from '../../config/units.ts';
 import {
-  sideFields,
-  sideNames,
   totals,
   type Command,
   type ForkCounts,
   type Report,
   type SideNumber,
+  type SideTerms,
 } from './messages.ts';
-import * as native from './native.ts';
-import { WorkerSide, type PlaybackEnd } from './worker-side.ts';
+import type { PacketMemory } from './native.ts';
+import type { ParcelWriter } from './parcel.ts';
+import type { PlaybackEnd } from './playback.ts';
+import { eventRoute, routesBetween, unwantedRoute, type Route } from './routes.ts';
+import { WorkerFork } from './worker-fork.ts';
+import { WorkerSide } from './worker-side.ts';
 
-/** Copies wait for company at most this long. */
-const batchMs = 40;
-/** Packets of one socket taken in one go, so that no flood on it starves the others. */
-const drainLimit = 64;
+/** RTCP packets of one socket taken in one go. */
+const rtcpLimit = 8;
 
 /** What all sessions of a worker share: nothing is allocated for a packet. */
 export interface Workbench {
-  buffer: Uint8Array;
+  /** The packet that is on its way, its source and its header. */
+  packet: PacketMemory;
   source: Uint8Array;
   header: RtpHeader;
+  /** The sides' numbers (`side-memory.ts`). */
+  words: Float64Array;
   totals: Float64Array;
+  parcel: ParcelWriter;
   report: (report: Report, transfer?: ArrayBuffer[]) => void;
-}
-
-interface Fork {
-  id: number;
-  writer: BatchWriter;
-  sequence: number;
-  paused: boolean;
-  flushAt: number;
-  packets: [number, number];
-  bytes: [number, number];
 }
 
 export class WorkerSession {
   readonly id: number;
+  /** Number of the caller's side in the worker's memory. */
+  readonly place: number;
   readonly sides: readonly [WorkerSide, WorkerSide];
   readonly #bench: Workbench;
-  readonly #sourceSsrc: [number, number] = [0, 0];
+  /** Of packets from the caller's side, and from the agent's. */
+  #routes = [routesBetween(undefined, undefined), routesBetween(undefined, undefined)] as const;
   #connected = false;
-  #fork: Fork | undefined;
+  #fork: WorkerFork | undefined;
 
-  constructor(
-    { session, address, ports, latching, statistics }: Extract<Command, { do: 'open' }>,
-    bench: Workbench,
-  ) {
+  constructor({ session, sides, place }: Extract<Command, { do: 'open' }>, bench: Workbench) {
     this.id = session;
+    this.place = place;
     this.#bench = bench;
-    const side = (number: SideNumber): WorkerSide =>
-      new WorkerSide(
-        { address, port: ports[number], latching },
-        new Float64Array(statistics, number * sideFields.size * 8, sideFields.size),
-        bench.totals,
-      );
-    const caller = side(0);
-    try {
-      this.sides = [caller, side(1)];
-    } catch (error) {
-      caller.close();
-      throw error;
-    }
+    this.sides = [new WorkerSide(sides[0], place, bench), new WorkerSide(sides[1], place + 1, bench)];
+    this.#setRoutes();
   }
 
-  /** Ends playbacks (not complete) and closes the sockets. */
+  /** Ends playbacks, not complete. */
   close(): void {
-    for (const side of this.sides) {
-      this.ended(side.silence());
-      side.close();
-    }
+    for (const side of this.sides) this.ended(side.silence());
+  }
+
+  agree(number: SideNumber, terms: SideTerms | undefined): void {
+    this.sides[number].agree(terms);
+    this.#setRoutes();
   }
 
   connect(connected: boolean): void {
     if (connected && !this.#connected) for (const side of this.sides) side.muteCurrentEvent();
     this.#connected = connected;
+    this.#setRoutes();
   }
 
-  /** Takes what has arrived for one side's RTP socket. */
-  drain(number: SideNumber, now: number, nowMicros: number): void {
-    const { buffer, source, header, totals: counts } = this.#bench;
-    const side = this.sides[number];
-    const other = this.sides[number === 0 ? 1 : 0];
-    for (let taken = 0; taken < drainLimit; taken++) {
-      const length = side.receive(buffer, source, now);
-      if (length < 0) return;
-      if (length === 0) continue;
-      if (!readRtp(buffer, length, header)) {
-        counts[totals.malformed]! += 1;
-        continue;
-      }
-      side.count(header, now, nowMicros);
-      this.#sourceSsrc[number] = header.ssrc;
-      if (side.isEvent(header.payloadType)) this.#hear(number, nowMicros);
-      this.#copy(number, length, now, nowMicros);
-      if (this.#connected) other.relay(buffer, length, header, side, now);
+  #setRoutes(): void {
+    const [caller, agent] = this.sides;
+    this.#routes = [routesBetween(caller.terms, agent.terms), routesBetween(agent.terms, caller.terms)];
+    for (const number of [0, 1] as const) {
+      const { terms } = this.sides[number];
+      this.sides[number].audioRoute =
+        terms === undefined || !this.#connected ? unwantedRoute : this.#routes[number][terms.audioType]!;
     }
   }
 
+  /** Next packet of a side whose source the kernel does not vouch for, or that is not plain RTP. */
+  receive(number: SideNumber, now: number): number {
+    return this.sides[number].receive(now);
+  }
+
+  /** The way of a packet that is not audio. */
+  routeOf(number: SideNumber, nowMicros: number): Route {
+    const { header } = this.#bench;
+    const side = this.sides[number];
+    if (side.isEvent(header.payloadType)) this.#hear(number, nowMicros);
+    if (!this.#connected) return unwantedRoute;
+    const route = this.#routes[number][header.payloadType]!;
+    return route > 0 && (route & eventRoute) !== 0 && side.isMuted(header) ? unwantedRoute : route;
+  }
+
   #hear(number: SideNumber, nowMicros: number): void {
-    const digit = this.sides[number].hear(this.#bench.buffer, this.#bench.header);
+    const digit = this.sides[number].hear(this.#bench.packet.bytes, this.#bench.header);
     if (digit === undefined) return;
     this.#bench.report({
       tell: 'digit',
@@ -115,34 +106,42 @@ export class WorkerSession {
     });
   }
 
-  /** Takes what has arrived for one side's RTCP socket: handed on between sides that hear each other, else dropped. */
-  drainRtcp(number: SideNumber): void {
-    const { buffer, source } = this.#bench;
-    const side = this.sides[number];
-    const otherNumber: SideNumber = number === 0 ? 1 : 0;
-    const other = this.sides[otherNumber];
-    for (let taken = 0; taken < drainLimit; taken++) {
-      const length = native.receiveFrom(side.rtcpFd, buffer, source);
+  copy(number: SideNumber, length: number, now: number, nowMicros: number): void {
+    this.#fork?.copy(number, this.#bench.packet.bytes, length, now, nowMicros);
+  }
+
+  /** A packet on an RTP socket that is not RTP: RTCP, where both share the port, or nothing that we know. */
+  strange(number: SideNumber, length: number): void {
+    if (this.sides[number].terms?.rtcpMux === true && isRtcp(this.#bench.packet.bytes, length))
+      this.#relayRtcp(number, length);
+    else this.#bench.totals[totals.malformed]! += 1;
+  }
+
+  /** Takes what has arrived on one side's RTCP socket. */
+  drainRtcp(number: SideNumber, now: number): void {
+    for (let taken = 0; taken < rtcpLimit; taken++) {
+      const length = this.sides[number].receiveRtcp(now);
       if (length < 0) return;
-      const from = side.terms;
-      const to = other.terms;
-      if (!this.#connected || from === undefined || to === undefined || !isRtcp(buffer, length)) continue;
-      const expected = native.socketAddress(from.address, from.rtcpPort);
-      if (!expected.every((byte, at) => source[at] === byte)) continue;
-      const mapped = rewriteRtcp(buffer, length, {
-        sender: other.stream.ssrc,
-        reported: this.#sourceSsrc[otherNumber],
-        timestampOffset: other.stream.timestampOffset,
-      });
-      if (mapped > 0)
-        native.sendTo(other.rtcpFd, buffer, mapped, native.socketAddress(to.address, to.rtcpPort));
+      if (isRtcp(this.#bench.packet.bytes, length)) this.#relayRtcp(number, length);
     }
   }
 
-  /** Playbacks and the fork's batch go on by the clock. */
+  /** Between sides that hear each other RTCP is handed on, rewritten; else it has nobody to speak of. */
+  #relayRtcp(number: SideNumber, length: number): void {
+    const { bytes } = this.#bench.packet;
+    const other = this.sides[number === 0 ? 1 : 0];
+    if (!this.#connected) return;
+    const mapped = rewriteRtcp(bytes, length, {
+      sender: other.ssrc,
+      reported: Math.max(0, other.sourceSsrc),
+      timestampOffset: other.timestampOffset,
+    });
+    if (mapped > 0) other.sendRtcp(bytes, mapped);
+  }
+
+  /** Playbacks go on by the clock. */
   advance(now: number): void {
     for (const side of this.sides) this.ended(side.advance(now));
-    if (this.#fork !== undefined && now >= this.#fork.flushAt) this.#flush(this.#fork, now);
   }
 
   ended(end: PlaybackEnd | undefined): void {
@@ -150,53 +149,29 @@ export class WorkerSession {
     this.#bench.report({ tell: 'played', playback: end.id, frames: end.frames, complete: end.complete });
   }
 
-  /** Whether something must happen by the clock, and not only when a packet comes. */
-  get clocked(): boolean {
-    return this.#fork !== undefined || this.sides[0].playing || this.sides[1].playing;
+  /** Whether something must be sent by the clock, and not only when a packet comes. */
+  get playing(): boolean {
+    return this.sides[0].playing || this.sides[1].playing;
   }
 
   fork(id: number, now: number): void {
-    this.#fork = {
-      id,
-      writer: new BatchWriter(),
-      sequence: 0,
-      paused: false,
-      flushAt: now + batchMs,
-      packets: [0, 0],
-      bytes: [0, 0],
-    };
+    this.#fork = new WorkerFork(id, this.#bench.parcel, now);
+    for (const side of this.sides) side.forked = true;
   }
 
   pause(paused: boolean): void {
     if (this.#fork !== undefined) this.#fork.paused = paused;
   }
 
-  /** Stops copying; what was copied is reported before this returns. */
-  unfork(now: number, nowMicros: number): ForkCounts {
+  flushIfDue(now: number): void {
+    this.#fork?.flushIfDue(now);
+  }
+
+  /** Stops copying; what was copied is in the parcel when this returns. */
+  unfork(now: number, nowMicros: EpochMicros): ForkCounts {
     const fork = this.#fork;
     this.#fork = undefined;
-    if (fork !== undefined) this.#flush(fork, now);
-    return { at: nowMicros as EpochMicros, packets: fork?.packets ?? [0, 0], bytes: fork?.bytes ?? [0, 0] };
-  }
-
-  #copy(number: SideNumber, length: number, now: number, nowMicros: number): void {
-    const fork = this.#fork;
-    if (fork === undefined || fork.paused) return;
-    const { buffer } = this.#bench;
-    const side = sideNames[number]!;
-    if (!fork.writer.append(fork.sequence, side, nowMicros, buffer, 0, length)) {
-      this.#flush(fork, now);
-      fork.writer.append(fork.sequence, side, nowMicros, buffer, 0, length);
-    }
-    fork.sequence += 1;
-    fork.packets[number] += 1;
-    fork.bytes[number] += length;
-  }
-
-  #flush(fork: Fork, now: number): void {
-    fork.flushAt = now + batchMs;
-    if (fork.writer.count === 0) return;
-    const batch = fork.writer.take();
-    this.#bench.report({ tell: 'batch', fork: fork.id, batch }, [batch.buffer]);
+    for (const side of this.sides) side.forked = false;
+    return fork?.end(now, nowMicros) ?? { at: nowMicros, packets: [0, 0], bytes: [0, 0] };
   }
 }

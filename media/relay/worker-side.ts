@@ -1,162 +1,132 @@
-/** One side of a session in its worker: a pair of sockets, the far end that may use them, and the one stream it hears. */
+/** One side of a session in its worker: the far end that may use its sockets, and what it is sent by us. */
 import type { Digit } from '../plane.ts';
-import { pcmaToPcmu, pcmuToPcma } from '../codec/g711.ts';
 import { TelephoneEventReceiver } from '../dtmf/telephone-event.ts';
-import { ReceiverStatistics } from '../rtp/receiver.ts';
 import type { RtpHeader } from '../rtp/packet.ts';
-import { OutgoingStream } from '../rtp/stream.ts';
-import {
-  frameBytes,
-  frameMs,
-  sideFields,
-  totals,
-  type Audio,
-  type Latching,
-  type SideTerms,
-} from './messages.ts';
-import * as native from './native.ts';
+import { rtpHeaderBytes, writeHeader } from '../rtp/packet.ts';
+import { receiverWords } from '../rtp/receiver.ts';
+import { changeSource, placeOwn, streamWords } from '../rtp/stream.ts';
+import { FarEnd } from './far-end.ts';
+import { frameBytes, totals, type Audio, type SideSockets, type SideTerms } from './messages.ts';
+import { Playback, type PlaybackEnd } from './playback.ts';
+import { receiving, sending, sideWords, startSide } from './side-memory.ts';
+import type { Workbench } from './worker-session.ts';
 
-/** A learned source that has spoken this long without the signalled one is locked for good. */
-const learningMs = 1_000;
-/** A playback that was kept from running for longer than this goes on from now, and does not hurry after. */
-const stallMs = 200;
-const comfortNoise = 13;
-const eagain = 11;
-
-interface Playback {
-  id: number;
-  audio: Record<'PCMA' | 'PCMU', Uint8Array>;
-  frames: number;
-  repeat: boolean;
-  startedAt: number;
-  next: number;
+/**
+ * What stands between the wire and a side that does not speak plain RTP (SRTP). All work in place and give the new length;
+ * 0 when the packet must go no further.
+ */
+export interface PacketGuard {
+  /** A packet as it came off the wire, before anybody looks into it. */
+  open(packet: Uint8Array, length: number): number;
+  /** A packet that is complete, before it goes onto the wire; there is room for what is appended. */
+  seal(packet: Uint8Array, length: number): number;
+  openRtcp(packet: Uint8Array, length: number): number;
+  sealRtcp(packet: Uint8Array, length: number): number;
 }
 
-/** How a playback ended. */
-export interface PlaybackEnd {
-  id: number;
-  frames: number;
-  complete: boolean;
-}
+/** Room behind a packet of ours for what a guard appends. */
+const guardRoom = 64;
 
 export class WorkerSide {
-  readonly fd: number;
-  readonly rtcpFd: number;
-  readonly stream = new OutgoingStream();
-  readonly #latching: Latching;
-  readonly #fields: Float64Array;
-  readonly #totals: Float64Array;
-  readonly #received = new ReceiverStatistics();
+  readonly rtp: FarEnd;
+  readonly rtcp: FarEnd;
+  readonly #bench: Workbench;
+  /** Where the side's numbers begin in the worker's memory. */
+  readonly #first: number;
   readonly #events = new TelephoneEventReceiver();
-  readonly #ownPacket = new Uint8Array(12 + frameBytes);
-  terms: SideTerms | undefined;
-  #signalled: Uint8Array | undefined;
-  /** Where RTP for the far end goes: what it signalled, until it was seen to send from elsewhere. */
-  #target: Uint8Array | undefined;
-  #learned: Uint8Array | undefined;
-  #learnedAt = 0;
-  #connected = false;
-  /** Whether everything in the socket's queue came after it was connected, so that the kernel has vouched for it. */
-  #clean = false;
+  readonly #ownPacket = new Uint8Array(rtpHeaderBytes + frameBytes + guardRoom);
+  #guard: PacketGuard | undefined;
+  #terms: SideTerms | undefined;
   #playback: Playback | undefined;
-  #source = -1;
+  #forked = false;
   #lastEvent = -1;
   #mutedEvent = -1;
 
-  constructor(
-    { address, port, latching }: { address: string; port: number; latching: Latching },
-    fields: Float64Array,
-    planeTotals: Float64Array,
-  ) {
-    this.fd = native.openUdp(address, port);
-    try {
-      this.rtcpFd = native.openUdp(address, port + 1);
-    } catch (error) {
-      native.closeSocket(this.fd);
-      throw error;
-    }
-    this.#latching = latching;
-    this.#fields = fields;
-    this.#totals = planeTotals;
+  /** @param place the side's number in the worker's memory */
+  constructor(sockets: SideSockets, place: number, bench: Workbench) {
+    this.rtp = new FarEnd(sockets.rtp, sockets.latching);
+    this.rtcp = new FarEnd(sockets.rtcp, sockets.latching);
+    this.#bench = bench;
+    this.#first = place * sideWords.size;
+    startSide(bench.words, place, sockets.rtp);
   }
 
-  close(): void {
-    native.closeSocket(this.fd);
-    native.closeSocket(this.rtcpFd);
+  get terms(): SideTerms | undefined {
+    return this.#terms;
+  }
+
+  /** SSRC of the stream that the far end hears. */
+  get ssrc(): number {
+    return this.#bench.words[this.#first + sideWords.stream + streamWords.ssrc]!;
+  }
+
+  /** Offset between the timestamps of the stream's source and ours. */
+  get timestampOffset(): number {
+    return this.#bench.words[this.#first + sideWords.stream + streamWords.timestampOffset]!;
+  }
+
+  /** SSRC that the far end sends with; -1 when it has sent nothing. */
+  get sourceSsrc(): number {
+    return this.#bench.words[this.#first + sideWords.receiver + receiverWords.ssrc]!;
   }
 
   /** The far end agreed to new terms. A new address is latched afresh; the same one keeps its lock. */
-  agree(terms: SideTerms | undefined): void {
-    const before = this.terms;
-    this.terms = terms;
+  agree(terms: SideTerms | undefined, guard?: PacketGuard): void {
+    this.#terms = terms;
+    this.#guard = guard;
     if (terms === undefined) {
-      this.#forget();
-      return;
+      this.rtp.forget();
+      this.rtcp.forget();
+    } else {
+      this.rtp.moveTo(terms.address, terms.port);
+      this.rtcp.moveTo(terms.rtcpAddress ?? terms.address, terms.rtcpPort);
     }
-    if (before?.address === terms.address && before.port === terms.port) return;
-    this.#forget();
-    this.#signalled = native.socketAddress(terms.address, terms.port);
-    this.#target = this.#signalled;
+    this.#publish();
   }
 
-  #forget(): void {
-    if (this.#connected) native.disconnectUdp(this.fd);
-    this.#connected = false;
-    this.#clean = false;
-    this.#signalled = undefined;
-    this.#target = undefined;
-    this.#learned = undefined;
+  set forked(forked: boolean) {
+    this.#forked = forked;
+    this.#publish();
   }
 
-  /** Next packet of the far end into `buffer`; its length, 0 for one that is not the far end's, -1 when none is left. */
-  receive(buffer: Uint8Array, source: Uint8Array, now: number): number {
-    if (this.#connected && this.#clean) return native.receiveConnected(this.fd, buffer);
-    const length = native.receiveFrom(this.fd, buffer, source);
-    if (length < 0) {
-      if (this.#connected) this.#clean = native.lastError() === eagain;
-      return length;
+  /** Where the far end's audio goes; the other routes are the session's. */
+  set audioRoute(route: number) {
+    const { words } = this.#bench;
+    words[this.#first + sideWords.audioType] = this.#terms?.audioType ?? -1;
+    words[this.#first + sideWords.audioRoute] = route;
+  }
+
+  /** Next packet of the far end; its length, 0 for one that may not be heard, -1 when none is left. */
+  receive(now: number): number {
+    const { packet, source, words } = this.#bench;
+    const length = this.rtp.receive(packet.bytes, source, now);
+    if (length > 0) {
+      this.#publish();
+      return this.#guard === undefined ? length : this.#guard.open(packet.bytes, length);
     }
-    if (this.#admit(source, now)) return length;
-    this.#fields[sideFields.wrongSource]! += 1;
-    this.#totals[totals['wrong-source']]! += 1;
-    return 0;
+    if (length === 0) {
+      words[this.#first + sideWords.wrongSource]! += 1;
+      this.#bench.totals[totals['wrong-source']]! += 1;
+    } else this.#publish();
+    return length;
   }
 
-  #admit(source: Uint8Array, now: number): boolean {
-    const signalled = this.#signalled;
-    if (signalled === undefined) return false;
-    if (this.#connected) return sameAddress(source, this.#target ?? signalled, true);
-    if (sameAddress(source, signalled, true)) {
-      this.#lock(signalled);
-      return true;
-    }
-    if (this.#latching !== 'address' || !sameAddress(source, signalled, false)) return false;
-    if (this.#learned === undefined) {
-      this.#learned = source.slice(0, signalled.length);
-      this.#learnedAt = now;
-      this.#target = this.#learned;
-      return true;
-    }
-    if (!sameAddress(source, this.#learned, true)) return false;
-    if (now - this.#learnedAt > learningMs) this.#lock(this.#learned);
-    return true;
+  /** Next RTCP packet of the far end, as `receive`. */
+  receiveRtcp(now: number): number {
+    const { packet, source } = this.#bench;
+    const length = this.rtcp.receive(packet.bytes, source, now);
+    return length > 0 && this.#guard !== undefined ? this.#guard.openRtcp(packet.bytes, length) : length;
   }
 
-  #lock(remote: Uint8Array): void {
-    this.#target = remote;
-    this.#connected = native.connectUdp(this.fd, remote);
-    this.#clean = false;
-  }
-
-  /** Counts a packet of the far end. */
-  count(header: RtpHeader, now: number, nowMicros: number): void {
-    this.#received.receive(header.sequence, header.timestamp, header.ssrc, now);
-    const fields = this.#fields;
-    fields[sideFields.packetsReceived]! += 1;
-    fields[sideFields.packetsLost] = this.#received.lost;
-    fields[sideFields.jitterTicks] = this.#received.jitter;
-    fields[sideFields.lastPacketAt] = nowMicros;
-    this.#totals[totals.packetsReceived]! += 1;
+  /** Tells the way of packets what is usual of this side. */
+  #publish(): void {
+    const { words } = this.#bench;
+    const plain = this.#guard === undefined;
+    words[this.#first + sideWords.receiving] =
+      (plain && this.rtp.vouched ? receiving.vouched : 0) | (this.#forked ? receiving.forked : 0);
+    const open = this.#terms?.listening === true && this.#playback === undefined;
+    words[this.#first + sideWords.sending] =
+      (open ? sending.open : 0) | (plain && this.rtp.connected ? sending.direct : 0);
   }
 
   /** The key that this telephone-event packet begins; undefined when it goes on with one that was heard. */
@@ -166,7 +136,10 @@ export class WorkerSide {
   }
 
   isEvent(payloadType: number): boolean {
-    return payloadType === this.terms?.eventType || payloadType === this.terms?.receivedEventType;
+    const terms = this.#terms;
+    return (
+      terms !== undefined && (payloadType === terms.eventType || payloadType === terms.receivedEventType)
+    );
   }
 
   /** A key that is being pressed while the sides are put together belongs to the time before: it is not handed on. */
@@ -178,72 +151,37 @@ export class WorkerSide {
     return header.timestamp === this.#mutedEvent;
   }
 
+  /** Sends a packet that is complete. */
+  send(packet: Uint8Array, length: number): boolean {
+    const sealed = this.#guard === undefined ? length : this.#guard.seal(packet, length);
+    if (sealed === 0 || !this.rtp.send(packet, sealed)) return false;
+    this.#bench.words[this.#first + sideWords.packetsSent]! += 1;
+    this.#bench.totals[totals.packetsSent]! += 1;
+    return true;
+  }
+
+  /** Sends RTCP that was rewritten for this side. */
+  sendRtcp(packet: Uint8Array, length: number): void {
+    const sealed = this.#guard === undefined ? length : this.#guard.sealRtcp(packet, length);
+    if (sealed > 0) (this.#terms?.rtcpMux === true ? this.rtp : this.rtcp).send(packet, sealed);
+  }
+
   get playing(): boolean {
     return this.#playback !== undefined;
-  }
-
-  /** Sends on a packet that came from `from`, in place: header rewritten into this side's one stream. */
-  relay(packet: Uint8Array, length: number, header: RtpHeader, from: WorkerSide, now: number): void {
-    const terms = this.terms;
-    const theirs = from.terms;
-    if (terms === undefined || theirs === undefined || !terms.listening || this.#playback !== undefined)
-      return;
-    let payloadType: number;
-    if (header.payloadType === theirs.audioType) {
-      payloadType = terms.audioType;
-      if (terms.codec !== theirs.codec)
-        transcode(packet, header, terms.codec === 'PCMA' ? pcmuToPcma : pcmaToPcmu);
-    } else if (from.isEvent(header.payloadType)) {
-      if (terms.eventType === undefined || from.isMuted(header)) return;
-      payloadType = terms.eventType;
-    } else if (header.payloadType === comfortNoise) {
-      payloadType = comfortNoise;
-    } else {
-      this.#totals[totals['unknown-payload']]! += 1;
-      return;
-    }
-    let marker = header.marker;
-    if (this.#source !== header.ssrc) {
-      this.#source = header.ssrc;
-      this.stream.startSource(now);
-      marker = true;
-    }
-    this.stream.next(header.sequence, header.timestamp, now);
-    writeHeader(packet, payloadType, marker, this.stream);
-    this.#send(packet, length);
-  }
-
-  #send(packet: Uint8Array, length: number): boolean {
-    const target = this.#target;
-    if (target === undefined) return false;
-    const sent = this.#connected
-      ? native.sendConnected(this.fd, packet, length)
-      : native.sendTo(this.fd, packet, length, target);
-    if (sent) {
-      this.#fields[sideFields.packetsSent]! += 1;
-      this.#totals[totals.packetsSent]! += 1;
-    }
-    return sent;
   }
 
   /** Starts a playback; one that was running is over, not complete. */
   play(id: number, audio: Audio, repeat: boolean, now: number): PlaybackEnd | undefined {
     const ended = this.silence();
-    const bytes = { PCMA: new Uint8Array(audio.PCMA), PCMU: new Uint8Array(audio.PCMU) };
-    const frames = Math.floor(bytes.PCMA.length / frameBytes);
-    this.#playback = { id, audio: bytes, frames, repeat, startedAt: now, next: 0 };
-    this.#source = -1;
-    this.stream.startSource(now);
+    this.#playback = new Playback(id, audio, repeat, now);
+    this.#changeSource();
     return ended;
   }
 
   /** Ends a playback where it is. */
   hush(id: number | undefined): PlaybackEnd | undefined {
     const playback = this.#playback;
-    if (playback === undefined || playback.id !== id) return undefined;
-    this.#playback = undefined;
-    this.#source = -1;
-    return { id: playback.id, frames: playback.next, complete: false };
+    return playback === undefined || playback.id !== id ? undefined : this.#endPlayback(playback, false);
   }
 
   /** Ends whatever is playing. */
@@ -251,68 +189,50 @@ export class WorkerSide {
     return this.hush(this.#playback?.id);
   }
 
+  #endPlayback(playback: Playback, complete: boolean): PlaybackEnd {
+    this.#playback = undefined;
+    this.#changeSource();
+    return playback.end(complete);
+  }
+
+  #changeSource(): void {
+    const { words } = this.#bench;
+    words[this.#first + sideWords.source] = -1;
+    changeSource(words, this.#first + sideWords.stream);
+    this.#publish();
+  }
+
   /** Sends the frames that are due; tells when the playback is over: played to its end, or the far end cannot hear it. */
   advance(now: number): PlaybackEnd | undefined {
     const playback = this.#playback;
-    if (playback === undefined) return undefined;
-    const behind = now - playback.startedAt - playback.next * frameMs;
-    if (behind > stallMs) playback.startedAt += behind;
-    while (playback.startedAt + playback.next * frameMs <= now) {
-      if (playback.next === playback.frames && !playback.repeat) {
-        this.#playback = undefined;
-        this.#source = -1;
-        return { id: playback.id, frames: playback.next, complete: true };
-      }
+    if (playback === undefined || playback.dueAt > now) return undefined;
+    playback.catchUp(now);
+    while (playback.dueAt <= now) {
+      if (playback.over) return this.#endPlayback(playback, true);
       const sent = this.#playFrame(playback, now);
-      if (!sent && !playback.repeat) return this.hush(playback.id);
-      playback.next += 1;
+      if (!sent && !playback.repeat) return this.#endPlayback(playback, false);
+      playback.sent += 1;
     }
     return undefined;
   }
 
   #playFrame(playback: Playback, now: number): boolean {
-    const terms = this.terms;
+    const terms = this.#terms;
     if (terms === undefined || !terms.listening) return false;
-    const at = (playback.next % playback.frames) * frameBytes;
     const packet = this.#ownPacket;
+    const { words } = this.#bench;
+    const stream = this.#first + sideWords.stream;
     packet[0] = 0x80;
-    packet.set(playback.audio[terms.codec].subarray(at, at + frameBytes), 12);
-    this.stream.nextOwn(frameBytes, now);
-    writeHeader(packet, terms.audioType, playback.next === 0, this.stream);
-    return this.#send(packet, packet.length);
+    playback.writeFrame(terms.codec, packet, rtpHeaderBytes);
+    placeOwn(words, stream, frameBytes, now);
+    writeHeader(
+      packet,
+      terms.audioType,
+      playback.sent === 0,
+      words[stream + streamWords.sequence]!,
+      words[stream + streamWords.timestamp]!,
+      words[stream + streamWords.ssrc]!,
+    );
+    return this.send(packet, rtpHeaderBytes + frameBytes);
   }
-}
-
-function transcode(packet: Uint8Array, header: RtpHeader, table: Uint8Array): void {
-  const end = header.payloadOffset + header.payloadLength;
-  for (let at = header.payloadOffset; at < end; at++) packet[at] = table[packet[at]!]!;
-}
-
-/** Sets type, marker, sequence, timestamp and SSRC; version, padding, extension and CSRC stay as they are. */
-function writeHeader(
-  packet: Uint8Array,
-  payloadType: number,
-  marker: boolean,
-  { sequence, timestamp, ssrc }: OutgoingStream,
-): void {
-  packet[1] = (marker ? 0x80 : 0) | payloadType;
-  packet[2] = sequence >>> 8;
-  packet[3] = sequence;
-  packet[4] = timestamp >>> 24;
-  packet[5] = timestamp >>> 16;
-  packet[6] = timestamp >>> 8;
-  packet[7] = timestamp;
-  packet[8] = ssrc >>> 24;
-  packet[9] = ssrc >>> 16;
-  packet[10] = ssrc >>> 8;
-  packet[11] = ssrc;
-}
-
-/** Compares two `sockaddr`s by family and address, and by port if asked. */
-function sameAddress(a: Uint8Array, b: Uint8Array, portToo: boolean): boolean {
-  if (a[0] !== b[0] || a[1] !== b[1]) return false;
-  if (portToo && (a[2] !== b[2] || a[3] !== b[3])) return false;
-  const [from, to] = b.length === 16 ? [4, 8] : [8, 24];
-  for (let at = from; at < to; at++) if (a[at] !== b[at]) return false;
-  return true;
 }

@@ -56,3 +56,25 @@ export function readRtp(bytes: Uint8Array, length: number, into: RtpHeader): boo
   into.payloadLength = length - start - padding;
   return true;
 }
+
+/** Sets type, marker, sequence, timestamp and SSRC; version, padding, extension and CSRCs stay as they are. */
+export function writeHeader(
+  packet: Uint8Array,
+  payloadType: number,
+  marker: boolean,
+  sequence: number,
+  timestamp: number,
+  ssrc: number,
+): void {
+  packet[1] = (marker ? 0x80 : 0) | payloadType;
+  packet[2] = sequence >>> 8;
+  packet[3] = sequence;
+  packet[4] = timestamp >>> 24;
+  packet[5] = timestamp >>> 16;
+  packet[6] = timestamp >>> 8;
+  packet[7] = timestamp;
+  packet[8] = ssrc >>> 24;
+  packet[9] = ssrc >>> 16;
+  packet[10] = ssrc >>> 8;
+  packet[11] = ssrc;
+}

@@ -1,9 +1,22 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { newRtpHeader, readRtp } from '../../../media/rtp/packet.ts';
-import { OutgoingStream } from '../../../media/rtp/stream.ts';
+import { changeSource, placePacket, startStream, streamWords } from '../../../media/rtp/stream.ts';
 import { rewriteRtcp } from '../../../media/rtp/rtcp.ts';
 import { TelephoneEventReceiver } from '../../../media/dtmf/telephone-event.ts';
+
+/** A stream with memory of its own. */
+function newStream() {
+  const words = new Float64Array(streamWords.size);
+  startStream(words, 0);
+  return {
+    startSource: () => changeSource(words, 0),
+    next: (sequence: number, timestamp: number, now: number) => {
+      placePacket(words, 0, sequence, timestamp, now);
+      return { sequence: words[streamWords.sequence]!, timestamp: words[streamWords.timestamp]! };
+    },
+  };
+}
 
 test('over any changes of source the stream has no hole, no step back, and keeps real time', () => {
   const source = fc.record({
@@ -14,20 +27,20 @@ test('over any changes of source the stream has no hole, no step back, and keeps
   });
   fc.assert(
     fc.property(fc.array(source, { minLength: 1, maxLength: 6 }), (sources) => {
-      const stream = new OutgoingStream();
+      const stream = newStream();
       let now = 0;
       let last: { sequence: number; timestamp: number; now: number } | undefined;
       for (const { sequence, timestamp, packets, pauseMs } of sources) {
         now += pauseMs;
-        stream.startSource(now);
+        stream.startSource();
         for (let packet = 0; packet < packets; packet++, now += 20) {
-          stream.next((sequence + packet) & 0xffff, (timestamp + packet * 160) >>> 0, now);
+          const placed = stream.next((sequence + packet) & 0xffff, (timestamp + packet * 160) >>> 0, now);
           if (last !== undefined) {
-            expect(stream.sequence).toBe((last.sequence + 1) & 0xffff);
-            const step = (stream.timestamp - last.timestamp) >>> 0;
+            expect(placed.sequence).toBe((last.sequence + 1) & 0xffff);
+            const step = (placed.timestamp - last.timestamp) >>> 0;
             expect(Math.abs(step - Math.max(1, (now - last.now) * 8))).toBeLessThanOrEqual(1);
           }
-          last = { sequence: stream.sequence, timestamp: stream.timestamp, now };
+          last = { ...placed, now };
         }
       }
     }),
@@ -35,11 +48,10 @@ test('over any changes of source the stream has no hole, no step back, and keeps
 });
 
 test('a loss at the source stays a loss, a late packet keeps its place', () => {
-  const stream = new OutgoingStream();
-  stream.startSource(0);
+  const stream = newStream();
+  stream.startSource();
   const out = [10, 11, 13, 12, 14].map((sequence) => {
-    stream.next(sequence, sequence * 160, sequence * 20);
-    return stream.sequence;
+    return stream.next(sequence, sequence * 160, sequence * 20).sequence;
   });
   expect(out.map((sequence) => (sequence - out[0]!) & 0xffff)).toEqual([0, 1, 3, 2, 4]);
 });

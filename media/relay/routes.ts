@@ -1,0 +1,44 @@
+/** Which packets of one side may be handed to the other, under which payload type, and what must be done to them (pure). */
+import type { G711, SideTerms } from './messages.ts';
+
+/** A payload type's way through the relay, in one number, so that it is looked up and not decided for each packet. */
+export type Route = number;
+
+/** Nobody agreed to it: dropped, and counted. */
+export const unknownRoute: Route = -1;
+/** Known, but the other side did not agree to it: dropped. */
+export const unwantedRoute: Route = -2;
+
+const typeMask = 0x7f;
+export const eventRoute = 0x100;
+export const toPcma = 0x200;
+export const toPcmu = 0x400;
+
+/** Comfort noise, RFC 3389: the number that needs no rtpmap. */
+const comfortNoise = 13;
+const staticG711: Record<number, G711> = { 0: 'PCMU', 8: 'PCMA' };
+
+/** The routes of all 128 payload types, from a side that agreed to `from` to one that agreed to `to`. */
+export function routesBetween(from: SideTerms | undefined, to: SideTerms | undefined): Int16Array {
+  const routes = new Int16Array(128).fill(unknownRoute);
+  if (from === undefined || to === undefined) return routes;
+  for (let type = 0; type < routes.length; type++) routes[type] = routeOf(type, from, to);
+  return routes;
+}
+
+function routeOf(type: number, from: SideTerms, to: SideTerms): Route {
+  if (type === from.eventType || type === from.receivedEventType)
+    return to.eventType === undefined ? unwantedRoute : to.eventType | eventRoute;
+  // A far end may answer with both G.711 codecs and send either (RFC 3264 section 6.1).
+  const codec = type === from.audioType ? from.codec : staticG711[type];
+  if (codec !== undefined) {
+    if (codec === to.codec) return to.audioType;
+    return to.audioType | (to.codec === 'PCMA' ? toPcma : toPcmu);
+  }
+  if (type === comfortNoise || type === from.comfortNoiseType) return to.comfortNoiseType ?? comfortNoise;
+  return unknownRoute;
+}
+
+export function payloadTypeOf(route: Route): number {
+  return route & typeMask;
+}

@@ -1,0 +1,67 @@
+/** The C programs of the media benches, built when they are needed, and what a process costs. */
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { cpus } from 'node:os';
+import { Program } from '../peers/program.ts';
+
+/** What came back to the telephones. */
+export interface Traffic {
+  sent: number;
+  received: number;
+  p50Us: number;
+  p99Us: number;
+  p999Us: number;
+}
+
+/** Builds `test/bench/NAME.c` into a folder. @returns the program's path */
+export async function build(name: string, folder: string): Promise<string> {
+  const source = fileURLToPath(new URL(`./${name}.c`, import.meta.url));
+  const program = join(folder, name);
+  await promisify(execFile)('gcc', ['-O2', '-Wall', '-Wextra', '-o', program, source]);
+  return program;
+}
+
+/** The relay gets the first core and the telephones the last: neither waits for the other. */
+export const relayCore = '0';
+const telephonesCore = String(cpus().length - 1);
+
+/** Starts a program on one core. */
+export async function startOn(core: string, command: string, args: readonly string[]): Promise<Program> {
+  return Program.start('taskset', ['-c', core, command, ...args]);
+}
+
+export async function portsOf(program: Program): Promise<number[]> {
+  const [, ports = ''] = await program.printed(/^ports (.*)\n/mu);
+  return ports.split(' ').map(Number);
+}
+
+/**
+ * The telephones: asks `anchor` where each of them shall send, then sends for some seconds. What is new (a compiler that
+ * warms up, a cache that fills) happens before `warm` is called, and is not counted.
+ */
+export async function load(
+  generator: string,
+  streams: number,
+  seconds: number,
+  anchor: (ports: number[]) => Promise<number[]>,
+  warm: () => void = () => undefined,
+): Promise<Traffic> {
+  await using telephones = await startOn(telephonesCore, generator, [String(streams)]);
+  const targets = await anchor(await portsOf(telephones));
+  telephones.write(`${seconds} ${targets.join(' ')}\n`);
+  await telephones.printed(/^warm$/mu, 20_000);
+  warm();
+  const [result] = await telephones.printed(/^\{.*\}$/mu, (seconds + 20) * 1_000);
+  return JSON.parse(result) as Traffic;
+}
+
+/** CPU time of a process and all its threads that are alive, microseconds (proc(5): schedstat, nanoseconds). */
+export function cpuMicros(pid: number): number {
+  const folder = `/proc/${pid}/task`;
+  return readdirSync(folder)
+    .map((task) => Number(readFileSync(`${folder}/${task}/schedstat`, 'utf8').split(' ')[0]) / 1_000)
+    .reduce((sum, each) => sum + each, 0);
+}
