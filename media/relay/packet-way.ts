@@ -38,7 +38,10 @@ export class PacketWay {
   drain(side: number, now: number, nowMicros: number): number {
     const words = this.#words;
     const first = side * sideWords.size;
-    const more = now - words[first + sideWords.lastTakenAt]! < betweenPacketsMs;
+    // Of a source that is not vouched for the queue is emptied, after which everything in it is.
+    const more =
+      (words[first + sideWords.receiving]! & receiving.vouched) === 0 ||
+      now - words[first + sideWords.lastTakenAt]! < betweenPacketsMs;
     let taken = 0;
     do {
       const length = this.#receive(side, first, now);

@@ -195,13 +195,7 @@ class RelaySession implements MediaSession {
   readonly #lost = new AbortController();
   #closed = false;
 
-  constructor(
-    id: number,
-    link: WorkerLink,
-    ports: [number, number],
-    place: number,
-    home: SessionHome,
-  ) {
+  constructor(id: number, link: WorkerLink, ports: [number, number], place: number, home: SessionHome) {
     this.#id = id;
     this.link = link;
     this.#place = place;

@@ -1,94 +1,185 @@
 /**
  * What relaying a packet costs, beside rtpengine in userspace and beside a bare relay in C, on the same streams in one
- * run: CPU time of the relay's process divided by the packets that reached the telephones.
+ * run: CPU time of the relay's process divided by the packets that reached the telephones. With recording: the store's
+ * process too, which encrypts and syncs, against rtpengine writing pcap files.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import type { Program } from '../peers/program.ts';
 import { temporaryFolder } from '../peers/temporary-folder.ts';
-import type { Answer, Order } from './relay-process.ts';
+import { MediaUnderTest } from './media-under-test.ts';
+import { plotRelay } from './relay-plot.ts';
 import { build, cpuMicros, load, portsOf, relayCore, startOn, type Traffic } from './rtp-load.ts';
 import { Rtpengine } from './rtpengine.ts';
 
-const seconds = Number(process.env['BENCH_SECONDS'] ?? 6);
+const seconds = 6;
+const streamCounts = [100, 300, 600, 1_000];
+/** The goals are for these. */
+const judged = [300, 1_000];
+const mostTried = [1_400, 1_800, 2_200, 2_600];
+const players = 200;
 
-interface Cost extends Traffic {
+export interface Cost extends Traffic {
   usPerPacket: number;
   loss: number;
+}
+
+export interface Comparison {
+  streams: number;
+  tacet: Cost;
+  rtpengine: Cost;
+  floor: Cost;
 }
 
 interface Tools {
   generator: string;
   bare: string;
+  listener: string;
   folder: string;
 }
 
 export async function run(say: (line: string) => void): Promise<Record<string, unknown>> {
   await using folder = await temporaryFolder('bench');
-  const generator = await build('rtp-generator', folder.path);
-  const bare = await build('bare-relay', folder.path);
-  const tools = { generator, bare, folder: folder.path };
-  const results = [];
-  for (const streams of (process.env['STREAMS'] ?? '300,1000').split(',').map(Number)) {
-    const tacet = await measureTacet(tools, streams);
-    say(`tacet ${JSON.stringify(tacet)}`);
-    const floor = await measureBare(tools, streams);
-    say(`floor ${JSON.stringify(floor)}`);
-    const rtpengine = process.env['NORTPE'] ? floor : await measureRtpengine(tools, streams, false);
-    say(`rtpengine ${JSON.stringify(rtpengine)}`);
-    results.push({ streams, e: tacet.usPerPacket / rtpengine.usPerPacket, f: tacet.usPerPacket / floor.usPerPacket });
-    say(JSON.stringify(results.at(-1)));
+  const tools: Tools = {
+    generator: await build('rtp-generator', folder.path),
+    bare: await build('bare-relay', folder.path),
+    listener: await build('rtp-listener', folder.path),
+    folder: folder.path,
+  };
+  const told = <T>(what: string, figures: T): T => {
+    say(`${what} ${JSON.stringify(figures)}`);
+    return figures;
+  };
+  const compared: Comparison[] = [];
+  for (const streams of streamCounts) {
+    compared.push({
+      streams,
+      tacet: told(`${streams} streams, tacet`, await measureTacet(tools, streams, false)),
+      rtpengine: told(`${streams} streams, rtpengine`, await measureRtpengine(tools, streams, false)),
+      floor: told(`${streams} streams, bare relay`, await measureBare(tools, streams)),
+    });
   }
-  return { results };
+  const recording = [];
+  for (const streams of judged) {
+    const tacet = told(`${streams} streams recorded, tacet`, await measureTacet(tools, streams, true));
+    const rtpengine = told(
+      `${streams} streams recorded, rtpengine`,
+      await measureRtpengine(tools, streams, true),
+    );
+    recording.push(tacet.usPerPacket / rtpengine.usPerPacket);
+  }
+  const largest = compared.at(-1)!;
+  const sixty = Math.round((0.6 * 1e6) / 50 / largest.tacet.usPerPacket / 2) * 2;
+  const loaded = told(`${sixty} streams, tacet`, await measureTacet(tools, sixty, false));
+  const floorLoaded = told(`${sixty} streams, bare relay`, await measureBare(tools, sixty));
+  const pacing = told(`${players} players`, await measurePacing(tools));
+  const most = told('most streams', await findMost(tools, largest.streams));
+  await writeFile(fileURLToPath(new URL('./relay.svg', import.meta.url)), plotRelay(compared));
+
+  const worst = (of: (each: Comparison) => number): number =>
+    round(Math.max(...compared.filter(({ streams }) => judged.includes(streams)).map(of)));
+  return {
+    streams: largest.streams,
+    loss: round(largest.tacet.loss),
+    tacetUsPerPacket: round(largest.tacet.usPerPacket),
+    rtpengineUsPerPacket: round(largest.rtpengine.usPerPacket),
+    floorUsPerPacket: round(largest.floor.usPerPacket),
+    ratioToRtpengine: worst(({ tacet, rtpengine }) => tacet.usPerPacket / rtpengine.usPerPacket),
+    ratioToFloor: worst(({ tacet, floor }) => tacet.usPerPacket / floor.usPerPacket),
+    recordingRatioToRtpengine: round(Math.max(...recording)),
+    addedP50Us: Math.max(...compared.map(({ tacet }) => tacet.p50Us)),
+    addedP999Us: loaded.p999Us,
+    floorP999Us: floorLoaded.p999Us,
+    pacingP99Ms: round(pacing.p99Us / 1_000),
+    maxStreamsPerCore: most,
+    perStreams: compared,
+  };
+}
+
+function round(value: number): number {
+  return Math.round(value * 1_000) / 1_000;
 }
 
 async function weigh(
   { generator }: Tools,
   streams: number,
-  pid: number,
+  pids: () => number[],
   anchor: (ports: number[]) => Promise<number[]>,
 ): Promise<Cost> {
+  const spent = (): number => pids().reduce((sum, pid) => sum + cpuMicros(pid), 0);
   let before = 0;
-  const traffic = await load(generator, streams, seconds, anchor, () => (before = cpuMicros(pid)));
+  const traffic = await load(generator, streams, seconds, anchor, () => (before = spent()));
   return {
     ...traffic,
-    usPerPacket: (cpuMicros(pid) - before) / traffic.received,
-    loss: 1 - traffic.received / traffic.sent,
+    usPerPacket: round((spent() - before) / traffic.received),
+    loss: Math.max(0, 1 - traffic.received / traffic.sent),
   };
 }
 
-async function measureTacet(tools: Tools, streams: number): Promise<Cost> {
-  const child = fork(fileURLToPath(new URL('./relay-process.ts', import.meta.url)), {execArgv: (process.env['EXECARGV'] ?? '').split(' ').filter((x) => x)});
-  try {
-    const pinned = await startOn(relayCore, 'true', []);
-    await pinned.exited;
-    return await weigh(tools, streams, child.pid!, async (ports) => {
-      child.send({ do: 'anchor', ports } satisfies Order);
-      return ((await once(child, 'message'))[0] as Answer).targets;
-    });
-  } finally {
-    child.disconnect();
-    await once(child, 'exit');
-  }
-}
-
-async function measureBare(tools: Tools, streams: number): Promise<Cost> {
-  await using started: { program?: Awaited<ReturnType<typeof startOn>> } & AsyncDisposable = {
-    [Symbol.asyncDispose]: async () => started.program?.[Symbol.asyncDispose](),
-  };
-  let before = 0;
-  const traffic = await load(tools.generator, streams, seconds, async (ports) => {
-    started.program = await startOn(relayCore, tools.bare, ports.map(String));
-    return await portsOf(started.program);
-  }, () => (before = cpuMicros(started.program!.pid)));
-  return {
-    ...traffic,
-    usPerPacket: (cpuMicros(started.program!.pid) - before) / traffic.received,
-    loss: 1 - traffic.received / traffic.sent,
-  };
+async function measureTacet(tools: Tools, streams: number, record: boolean): Promise<Cost> {
+  await using media = await MediaUnderTest.start();
+  const pids = [media.pid];
+  const cost = await weigh(
+    tools,
+    streams,
+    () => pids,
+    async (ports) => {
+      const { targets = [] } = await media.ask({ do: 'anchor', ports });
+      if (!record) return targets;
+      const { storePid } = await media.ask({ do: 'record' });
+      if (storePid !== undefined) pids.push(storePid);
+      return targets;
+    },
+  );
+  if (record) await media.ask({ do: 'finish' });
+  return cost;
 }
 
 async function measureRtpengine(tools: Tools, streams: number, record: boolean): Promise<Cost> {
   await using rtpengine = await Rtpengine.start(tools.folder);
-  return await weigh(tools, streams, rtpengine.pid, (ports) => rtpengine.anchor(ports, record));
+  return await weigh(
+    tools,
+    streams,
+    () => [rtpengine.pid],
+    (ports) => rtpengine.anchor(ports, record),
+  );
+}
+
+async function measureBare(tools: Tools, streams: number): Promise<Cost> {
+  await using programs = new AsyncDisposableStack();
+  let bare: Program | undefined;
+  return await weigh(
+    tools,
+    streams,
+    () => (bare === undefined ? [] : [bare.pid]),
+    async (ports) => {
+      bare = programs.use(await startOn(relayCore, tools.bare, ports.map(String)));
+      return await portsOf(bare);
+    },
+  );
+}
+
+/** Prompts to many callers at once: how far from its instant each packet leaves. */
+async function measurePacing({
+  listener,
+}: Tools): Promise<{ packets: number; p50Us: number; p99Us: number }> {
+  await using media = await MediaUnderTest.start();
+  await using telephones = await startOn(relayCore, listener, [String(players), String(seconds)]);
+  const ports = await portsOf(telephones);
+  // A telephone for the agent's side of each call, which hears nothing.
+  await media.ask({ do: 'anchor', ports: ports.flatMap((port) => [port, port]) });
+  await media.ask({ do: 'play', seconds });
+  const [result] = await telephones.printed(/^\{.*\}$/mu, (seconds + 20) * 1_000);
+  return JSON.parse(result) as { packets: number; p50Us: number; p99Us: number };
+}
+
+/** The largest number of streams of which one worker loses less than one packet in a thousand. */
+async function findMost(tools: Tools, known: number): Promise<number> {
+  let most = known;
+  for (const streams of mostTried) {
+    const { loss } = await measureTacet(tools, streams, false);
+    if (loss > 0.001) break;
+    most = streams;
+  }
+  return most;
 }

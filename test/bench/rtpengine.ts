@@ -3,6 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { freePort } from '../peers/free-port.ts';
 import type { Program } from '../peers/program.ts';
+import { answeredPort, offerOf } from './sdp.ts';
 import { relayCore, startOn } from './rtp-load.ts';
 
 type Command = Record<string, string | string[]>;
@@ -51,15 +52,15 @@ export class Rtpengine implements AsyncDisposable {
     for (let at = 0; at + 1 < ports.length; at += 2) {
       const call = { 'call-id': `bench-${at}`, 'from-tag': 'a' };
       const ids = { ...call, flags: ['trust-address'], ICE: 'remove' };
-      const offer = await this.#ask({ command: 'offer', ...ids, sdp: sdp(ports[at]!) });
+      const offer = await this.#ask({ command: 'offer', ...ids, sdp: offerOf(ports[at]!) });
       const answer = await this.#ask({
         command: 'answer',
         ...ids,
         'to-tag': 'b',
-        sdp: sdp(ports[at + 1]!),
+        sdp: offerOf(ports[at + 1]!),
       });
       if (record) await this.#ask({ command: 'start recording', ...call });
-      targets.push(portOf(answer), portOf(offer));
+      targets.push(answeredPort(answer), answeredPort(offer));
     }
     return targets;
   }
@@ -91,12 +92,4 @@ function bencode(value: string | string[] | Command): string {
     .sort()
     .map((key) => bencode(key) + bencode(value[key]!))
     .join('')}e`;
-}
-
-function sdp(port: number): string {
-  return `v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n`;
-}
-
-function portOf(description: string): number {
-  return Number(/m=audio (\d+)/u.exec(description)?.[1]);
 }

@@ -1,0 +1,42 @@
+/** Starts the media plane's process on the relay's core, and speaks with it. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Answer, Order } from './relay-process.ts';
+import { relayCore } from './rtp-load.ts';
+
+export class MediaUnderTest implements AsyncDisposable {
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  static async start(): Promise<MediaUnderTest> {
+    const child = fork(fileURLToPath(new URL('./relay-process.ts', import.meta.url)), {
+      execPath: 'taskset',
+      execArgv: ['-c', relayCore, process.execPath],
+    });
+    await once(child, 'spawn');
+    return new MediaUnderTest(child);
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  async ask(order: Order): Promise<Answer> {
+    const answer = once(this.#child, 'message');
+    const gone = once(this.#child, 'exit').then(() => undefined);
+    this.#child.send(order);
+    const said = await Promise.race([answer, gone]);
+    if (said === undefined) throw new Error('the media plane under test is gone');
+    return said[0] as Answer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const exited = once(this.#child, 'exit');
+    if (this.#child.connected) this.#child.disconnect();
+    await exited;
+  }
+}
