@@ -14,6 +14,8 @@ export interface Peer extends AsyncDisposable {
   readonly received: readonly Received[];
   /** Takes the next message that fits, waiting for it; what came before it stays. */
   next(fits: number | string | ((message: Received) => boolean)): Promise<Received>;
+  /** The same, but passes over what is sent again. */
+  fresh(fits: number | string | ((message: Received) => boolean)): Promise<Received>;
 }
 
 export async function openPeer(serverPort: number): Promise<Peer> {
@@ -30,21 +32,36 @@ export async function openPeer(serverPort: number): Promise<Peer> {
     waiting.push(parsed.message);
   });
   const { port } = socket.address();
+  const taken = new Set<string>();
+  const take = async (test: (message: Received) => boolean, what: string): Promise<Received> => {
+    await until(() => waiting.some(test), `message ${what}`, 5_000);
+    const message = waiting.splice(waiting.findIndex(test), 1)[0]!;
+    taken.add(identity(message));
+    return message;
+  };
   return {
     port,
     contact: `<sip:peer@127.0.0.1:${port}>`,
     received,
     send: (text) => socket.send(Buffer.from(text, 'latin1'), serverPort, '127.0.0.1'),
-    async next(fits) {
-      const test = (message: Received): boolean => {
-        if (typeof fits === 'function') return fits(message);
-        return message.kind === 'request' ? message.method === fits : message.status === fits;
-      };
-      await until(() => waiting.some(test), `message ${String(fits)}`, 5_000);
-      return waiting.splice(waiting.findIndex(test), 1)[0]!;
-    },
+    next: (fits) => take(testOf(fits), String(fits)),
+    fresh: (fits) =>
+      take((message) => testOf(fits)(message) && !taken.has(identity(message)), `fresh ${String(fits)}`),
     [Symbol.asyncDispose]: () => new Promise((resolve) => socket.close(() => resolve())),
   };
+}
+
+function testOf(fits: number | string | ((message: Received) => boolean)): (message: Received) => boolean {
+  if (typeof fits === 'function') return fits;
+  return (message) => (message.kind === 'request' ? message.method === fits : message.status === fits);
+}
+
+/** What a message has in common with its retransmissions alone. */
+function identity(message: Received): string {
+  const { via, cseq, method } = message;
+  const rseq = headerOf(message, 'rseq') ?? '';
+  const status = message.kind === 'response' ? message.status : '';
+  return `${via.params.get('branch') ?? ''}|${cseq}|${method}|${status}|${rseq}`;
 }
 
 export const sdp =
@@ -61,6 +78,8 @@ export interface Writing {
   toTag?: string;
   headers?: readonly string[];
   body?: string;
+  /** Content-Type of the body, where it is not SDP. */
+  type?: string;
   /** A Contact is there unless this is false. */
   contact?: boolean;
   maxForwards?: number;
@@ -81,7 +100,7 @@ export function request(peer: Peer, method: string, writing: Writing = {}): stri
     ...(writing.contact === false ? [] : [`Contact: ${peer.contact}`]),
     `Max-Forwards: ${writing.maxForwards ?? 70}`,
     ...(writing.headers ?? []),
-    ...(body === '' ? [] : ['Content-Type: application/sdp']),
+    ...(body === '' ? [] : [`Content-Type: ${writing.type ?? 'application/sdp'}`]),
     `Content-Length: ${body.length}`,
     '',
     body,
