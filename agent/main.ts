@@ -289,6 +289,7 @@ function startEmbeddedSip(
 ): Promise<SipServer> {
   return startSipServer({
     listen: config.sip.listen,
+    session: { expiresSeconds: config.sip.sessionExpiresSeconds },
     accept: (source) => peers.at(source) !== undefined,
     onEvent: (event) => {
       if (event.kind === 'dropped') metrics.sipDropped(event.reason);

@@ -23,6 +23,12 @@ export const sip = z
       .default('FR')
       .describe('tone plan of what the caller hears'),
     answerTimeoutSeconds: z.int().min(1).max(600).default(90).describe('how long a peer may ring'),
+    sessionExpiresSeconds: z
+      .int()
+      .min(90)
+      .max(86_400)
+      .default(1_800)
+      .describe('how often each leg is asked whether its peer is still there (RFC 4028)'),
     maxCallMinutes: z.int().min(1).max(1_440).default(240).describe('a longer call is ended'),
   })
   .prefault({});
