@@ -6,6 +6,7 @@ import type { CallId, EpochMicros, Side } from '../config/units.ts';
 import { TacetError } from '../config/errors.ts';
 import type { Prompt } from './prompts/prompt.ts';
 import type { Tone } from './prompts/tones.ts';
+import type { SrtpPolicy } from './srtp/agreement.ts';
 
 /** No session can be had (ports exhausted, worker dead). The call goes on without us in the media (I4). */
 export class MediaUnavailable extends TacetError {
@@ -36,11 +37,11 @@ export interface PlaneStatistics {
   sessions: number;
   packetsReceived: number;
   packetsSent: number;
-  /** Dropped on arrival, by reason: a source that is not the peer, not RTP, a side not yet connected. */
+  /** Dropped on arrival, by reason: a source that is not the peer, not RTP, a codec not agreed, a tag that is false. */
   packetsDropped: Record<DropReason, number>;
 }
 
-export type DropReason = 'wrong-source' | 'malformed' | 'unknown-payload';
+export type DropReason = 'wrong-source' | 'malformed' | 'unknown-payload' | 'unauthentic';
 
 export interface MediaSession extends AsyncDisposable {
   readonly caller: MediaSide;
@@ -71,19 +72,28 @@ export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 export interface MediaSide {
   readonly side: Side;
   /**
-   * Takes the far end's offer and gives our answer: our address and port, one G.711 codec of the offer and
-   * telephone-event if offered (RFC 3264, RFC 4733). The same port, payload type and SSRC for the life of the session.
+   * Takes the far end's offer and gives our answer: our address and port, one codec of the offer, telephone-event if
+   * offered, a key if keys are (RFC 3264, RFC 4733, RFC 4568). The same port and SSRC for the life of the session.
    *
    * @param direction what the other side of the call agreed to; by default the mirror of the offer's
+   * @param srtp what the site wants of this peer, from now on; before it was ever said: no SRTP
    * @throws SdpRefused
    */
-  answer(offer: string, direction?: Direction): Promise<string>;
-  /** Our offer to this side's far end; codecs in the order agreed with the other side, telephone-event always. */
-  offer(direction?: Direction): Promise<string>;
+  answer(offer: string, direction?: Direction, srtp?: SrtpPolicy): Promise<string>;
+  /**
+   * Our offer to this side's far end: the codecs that the other side offered, in its order, telephone-event always.
+   *
+   * @param srtp given when another peer is asked than before: what the site wants of it; it starts with fresh keys
+   */
+  offer(direction?: Direction, srtp?: SrtpPolicy): Promise<string>;
   /** The far end's answer to our last offer on this side. @throws SdpRefused */
   accept(answer: string): Promise<void>;
   /** Direction of the last description that the far end gave. A hold is `sendonly`, `inactive` or address 0.0.0.0. */
   readonly remoteDirection: Direction;
+  /** The codec agreed on; undefined before. */
+  readonly codec: string | undefined;
+  /** Both sides have agreed on codecs that do not pass to each other: this one must be offered what passes. */
+  readonly stuck: boolean;
   /** RTP payload types that the far end sends us, e.g. `{ "8": "PCMA/8000", "101": "telephone-event/8000" }`. */
   readonly codecs: Record<string, string>;
   /** Plays a prompt to this side, paced at 20 ms. Resolves when its last packet was sent, or when aborted. */

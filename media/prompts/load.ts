@@ -3,13 +3,12 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../../config/errors.ts';
-import { encodePcma, encodePcmu } from '../codec/g711.ts';
+import { encodeAll } from './encoded.ts';
 import type { Prompt } from './prompt.ts';
 import { PromptUnusable, readWav } from './wav.ts';
 
 const shipped = new URL('../../config/prompts/', import.meta.url);
 const samplesPerMs = 8;
-const frameSamples = 160;
 /** First-level information must be short enough to be heard (law.md section 6). */
 const longestMs = 8_000;
 
@@ -36,18 +35,6 @@ export async function loadPrompt(nameOrPath: string): Promise<Prompt> {
     name: nameOrPath,
     hash: createHash('sha256').update(new Uint8Array(samples.buffer)).digest('hex'),
     durationMs,
-    encoded: { PCMA: shareFrames(samples, encodePcma), PCMU: shareFrames(samples, encodePcmu) },
+    encoded: encodeAll(samples),
   };
-}
-
-/** Encodes into shared memory, filled up with silence to whole 20 ms frames. */
-export function shareFrames(
-  samples: Int16Array,
-  encode: (samples: Int16Array) => Uint8Array,
-): SharedArrayBuffer {
-  const whole = new Int16Array(Math.ceil(samples.length / frameSamples) * frameSamples);
-  whole.set(samples);
-  const shared = new SharedArrayBuffer(whole.length);
-  new Uint8Array(shared).set(encode(whole));
-  return shared;
 }

@@ -1,7 +1,5 @@
 /** What a caller hears of the network itself: a country's tone plan (ITU-T E.180 supplement 2). */
-import { encodePcma, encodePcmu } from '../codec/g711.ts';
-import { shareFrames } from './load.ts';
-import type { Prompt } from './prompt.ts';
+import { encodeAll, type Encoded } from './encoded.ts';
 
 export type TonePlan = 'FR' | 'UK' | 'US' | 'DE' | 'ES';
 
@@ -48,17 +46,22 @@ const samplesPerMs = 8;
 /** About -18 dBFS for one frequency, shared between two. */
 const amplitude = 4_100;
 
-const rendered = new Map<string, Prompt['encoded']>();
+const rendered = new Map<string, Encoded>();
 
 /** One period of a tone's cadence in each codec, for endless repetition; rendered once a process. */
-export function renderTone({ plan, kind }: Tone): Prompt['encoded'] {
+export function renderTone({ plan, kind }: Tone): Encoded {
   const key = `${plan} ${kind}`;
   const known = rendered.get(key);
   if (known !== undefined) return known;
   const samples = synthesise(cadences[plan][kind]);
-  const tone = { PCMA: shareFrames(samples, encodePcma), PCMU: shareFrames(samples, encodePcmu) };
+  const tone = encodeAll(samples);
   rendered.set(key, tone);
   return tone;
+}
+
+/** Renders a country's tones before the first call asks for one: Opus takes its time. */
+export function prepareTones(plan: TonePlan): void {
+  for (const kind of ['ringing', 'busy', 'congestion'] as const) renderTone({ plan, kind });
 }
 
 function synthesise({ hertz, onOffMs }: Cadence): Int16Array {

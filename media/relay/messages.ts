@@ -1,5 +1,8 @@
 /** What the main thread and a relay worker say to each other. Sides are numbered: 0 the caller's, 1 the agent's. */
+import type { CodecName } from '../codec/formats.ts';
 import type { Digit } from '../plane.ts';
+import type { Encoded } from '../prompts/encoded.ts';
+import type { SuiteName } from '../srtp/suites.ts';
 import type { EpochMicros, Side } from '../../config/units.ts';
 import type { MessagePort } from 'node:worker_threads';
 import type { EpochOffset } from './clock.ts';
@@ -13,19 +16,22 @@ export const sideNames: readonly Side[] = ['caller', 'agent'];
  */
 export type Latching = 'signalled' | 'address';
 
-export type G711 = 'PCMA' | 'PCMU';
-
 /** What a side's far end agreed to, as far as packets are concerned. */
 export interface SideTerms {
   /** Where the far end hears, from its SDP. */
   address: string;
   port: number;
   rtcpPort: number;
-  codec: G711;
+  codec: CodecName;
+  /** RTP timestamp ticks a second of the audio. */
+  clockRate: number;
   /** Payload types in what we send to the far end. */
   audioType: number;
   eventType: number | undefined;
+  /** Ticks a second in which keys count their duration. */
+  eventClockRate: number;
   /** Payload types in what the far end sends to us, beyond the above, when our own offer numbered them otherwise. */
+  receivedAudioType: number | undefined;
   receivedEventType: number | undefined;
   /** Comfort noise (RFC 3389) in either direction, where it is not the static 13. */
   comfortNoiseType?: number | undefined;
@@ -35,6 +41,18 @@ export interface SideTerms {
   rtcpAddress?: string | undefined;
   /** Whether the far end wants to hear us now (RFC 3264 section 8.4: not while it holds us inactive or sendonly). */
   listening: boolean;
+  /** How packets of this side are protected on the wire; undefined: plain RTP. */
+  srtp: SrtpKeys | undefined;
+}
+
+/** Keys on their way to a worker: in memory that both see, so that they can be zeroed in one place. */
+export interface SrtpKeys {
+  suite: SuiteName;
+  /** What we send with, and what the far end sends with. */
+  own: SharedArrayBuffer;
+  theirs: SharedArrayBuffer;
+  /** Bytes of the key identifier in what the far end sends. */
+  mkiBytes: number;
 }
 
 /** Sockets of a side. The main thread opens and closes them, so that none outlives a worker that died. */
@@ -62,13 +80,9 @@ export const totals = {
   'wrong-source': 2,
   malformed: 3,
   'unknown-payload': 4,
-  size: 5,
+  unauthentic: 5,
+  size: 6,
 } as const;
-
-export interface Audio {
-  PCMA: SharedArrayBuffer;
-  PCMU: SharedArrayBuffer;
-}
 
 export type Command =
   | {
@@ -81,7 +95,7 @@ export type Command =
   | { do: 'close'; session: number }
   | { do: 'agree'; session: number; side: SideNumber; terms: SideTerms | undefined }
   | { do: 'connect'; session: number; connected: boolean }
-  | { do: 'play'; session: number; side: SideNumber; playback: number; audio: Audio; repeat: boolean }
+  | { do: 'play'; session: number; side: SideNumber; playback: number; audio: Encoded; repeat: boolean }
   | { do: 'hush'; session: number; side: SideNumber; playback: number }
   | { do: 'fork'; session: number; fork: number }
   | { do: 'pause'; session: number; paused: boolean }
@@ -110,4 +124,3 @@ export type Report =
 
 /** Every packet that Tacet sends or plays holds this much audio. */
 export const frameMs = 20;
-export const frameBytes = 160;

@@ -8,7 +8,7 @@ import { receivePacket } from '../rtp/receiver.ts';
 import { changeSource, placePacket, streamWords } from '../rtp/stream.ts';
 import { totals, type SideNumber } from './messages.ts';
 import * as native from './native.ts';
-import { payloadTypeOf, toPcma, toPcmu, unknownRoute, type Route } from './routes.ts';
+import { payloadTypeOf, sixfold, sixth, toPcma, toPcmu, unknownRoute, type Route } from './routes.ts';
 import { receiving, sending, sideWords } from './side-memory.ts';
 import type { Workbench, WorkerSession } from './worker-session.ts';
 
@@ -90,6 +90,8 @@ export class PacketWay {
     const { packet, header } = this.#bench;
     if ((route & (toPcma | toPcmu)) !== 0)
       transcode(packet.bytes, header, (route & toPcma) !== 0 ? pcmuToPcma : pcmaToPcmu);
+    else if ((route & (sixfold | sixth)) !== 0)
+      scaleDuration(packet.bytes, header, (route & sixfold) !== 0 ? 6 : 1 / 6);
     const stream = first + sideWords.stream;
     let marker = header.marker;
     if (words[first + sideWords.source] !== header.ssrc) {
@@ -118,6 +120,17 @@ export class PacketWay {
   #session(side: number): WorkerSession {
     return this.#sessions[side >> 1]!;
   }
+}
+
+/** Of a telephone-event (RFC 4733 section 2.3.5). One too long for its field is said to last as long as the field can say. */
+function scaleDuration(
+  packet: Uint8Array,
+  { payloadOffset: at }: { payloadOffset: number },
+  by: number,
+): void {
+  const duration = Math.min(0xffff, Math.round(((packet[at + 2]! << 8) | packet[at + 3]!) * by));
+  packet[at + 2] = duration >>> 8;
+  packet[at + 3] = duration;
 }
 
 function transcode(

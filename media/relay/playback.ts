@@ -1,5 +1,7 @@
 /** A prompt or tone on its way to a side, frame by frame at its instants. */
-import { frameBytes, frameMs, type Audio, type G711 } from './messages.ts';
+import { isPlayed, type CodecName, type PlayedCodec } from '../codec/formats.ts';
+import type { Encoded, Frames } from '../prompts/encoded.ts';
+import { frameMs } from './messages.ts';
 
 /** A playback that was kept from running for longer than this goes on from now, and does not hurry after. */
 const stallMs = 200;
@@ -11,20 +13,30 @@ export interface PlaybackEnd {
   complete: boolean;
 }
 
+interface View {
+  bytes: Uint8Array;
+  starts: Uint32Array;
+}
+
+function viewOf({ bytes, starts }: Frames): View {
+  return { bytes: new Uint8Array(bytes), starts: new Uint32Array(starts) };
+}
+
 export class Playback {
   readonly id: number;
   readonly repeat: boolean;
-  readonly #audio: Record<G711, Uint8Array>;
+  readonly #audio: Record<PlayedCodec, View>;
   readonly #frames: number;
   #startedAt: number;
   /** Frames sent so far. */
   sent = 0;
 
-  constructor(id: number, audio: Audio, repeat: boolean, now: number) {
+  constructor(id: number, audio: Encoded, repeat: boolean, now: number) {
     this.id = id;
     this.repeat = repeat;
-    this.#audio = { PCMA: new Uint8Array(audio.PCMA), PCMU: new Uint8Array(audio.PCMU) };
-    this.#frames = Math.floor(this.#audio.PCMA.length / frameBytes);
+    const { PCMA, PCMU, G722, OPUS } = audio;
+    this.#audio = { PCMA: viewOf(PCMA), PCMU: viewOf(PCMU), G722: viewOf(G722), OPUS: viewOf(OPUS) };
+    this.#frames = this.#audio.PCMA.starts.length - 1;
     this.#startedAt = now;
   }
 
@@ -43,10 +55,13 @@ export class Playback {
     if (behind > stallMs) this.#startedAt += behind;
   }
 
-  /** Puts the next frame into a packet's payload. */
-  writeFrame(codec: G711, packet: Uint8Array, offset: number): void {
-    const at = (this.sent % this.#frames) * frameBytes;
-    packet.set(this.#audio[codec].subarray(at, at + frameBytes), offset);
+  /** Puts the next frame into a packet's payload; its length, 0 when it cannot be played in this codec. */
+  writeFrame(codec: CodecName, packet: Uint8Array, offset: number): number {
+    if (!isPlayed(codec)) return 0;
+    const { bytes, starts } = this.#audio[codec];
+    const at = this.sent % this.#frames;
+    packet.set(bytes.subarray(starts[at], starts[at + 1]), offset);
+    return starts[at + 1]! - starts[at]!;
   }
 
   end(complete: boolean): PlaybackEnd {

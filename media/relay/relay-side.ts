@@ -1,31 +1,14 @@
 /** One side of a session as the call sees it: SDP in and out, prompts, keys. The packets are the worker's. */
-import { randomInt } from 'node:crypto';
 import type { Side } from '../../config/units.ts';
 import type { Direction, MediaSide, Played, PressedDigit } from '../plane.ts';
-import { SdpRefused } from '../plane.ts';
+import type { Encoded } from '../prompts/encoded.ts';
 import type { Prompt } from '../prompts/prompt.ts';
 import { renderTone, type Tone } from '../prompts/tones.ts';
-import {
-  chooseG711,
-  mirror,
-  readAudio,
-  writeAnswer,
-  writeOffer,
-  type AudioDescription,
-  type G711Codec,
-} from '../sdp/audio.ts';
-import type { Audio, G711, SideNumber, SideTerms } from './messages.ts';
+import type { SrtpPolicy } from '../srtp/agreement.ts';
+import type { SideNumber } from './messages.ts';
 import { frameMs } from './messages.ts';
+import { Negotiation } from './negotiation.ts';
 import type { WorkerLink } from './worker-link.ts';
-
-const staticTypes: Record<G711, number> = { PCMA: 8, PCMU: 0 };
-const defaultEventType = 101;
-
-/** What was agreed with a far end: everything that `restore` must bring back. */
-interface Agreement {
-  remote: AudioDescription | undefined;
-  terms: SideTerms | undefined;
-}
 
 export interface RelaySideOptions {
   side: Side;
@@ -36,78 +19,53 @@ export interface RelaySideOptions {
   port: number;
 }
 
-export class RelaySide implements MediaSide {
+export class RelaySide implements MediaSide, Disposable {
   readonly side: Side;
   readonly #options: RelaySideOptions;
-  readonly #sessionId = randomInt(1, 2 ** 31);
-  #version = 0;
-  #described = '';
-  #agreement: Agreement = { remote: undefined, terms: undefined };
+  readonly #negotiation: Negotiation;
   #listeners = new Set<(digit: PressedDigit) => void>();
   #unheard: PressedDigit[] = [];
-  /** The other side, whose codec and key numbering we offer first. */
-  other: RelaySide | undefined;
 
   constructor(options: RelaySideOptions) {
     this.side = options.side;
     this.#options = options;
+    this.#negotiation = new Negotiation(options);
+  }
+
+  /** The other side, whose codecs and key numbering we offer first. */
+  set other(other: RelaySide) {
+    this.#negotiation.other = other.#negotiation;
   }
 
   get remoteDirection(): Direction {
-    return this.#agreement.remote?.direction ?? 'sendrecv';
+    return this.#negotiation.agreement.remote?.direction ?? 'sendrecv';
   }
 
   get codecs(): Record<string, string> {
-    const { terms } = this.#agreement;
-    if (terms === undefined) return {};
-    const events = [terms.eventType, terms.receivedEventType].filter((type) => type !== undefined);
-    return {
-      [terms.audioType]: `${terms.codec}/8000`,
-      ...Object.fromEntries(events.map((type) => [type, 'telephone-event/8000'])),
-    };
+    return this.#negotiation.agreement.received;
   }
 
-  get terms(): SideTerms | undefined {
-    return this.#agreement.terms;
+  get codec(): string | undefined {
+    return this.#negotiation.codec;
   }
 
-  async answer(offer: string, direction?: Direction): Promise<string> {
-    const remote = readAudio(offer);
-    const audio = await this.#agree(remote, undefined);
-    const events = eventTypeOf(remote);
-    return this.#numbered(({ version }) =>
-      writeAnswer(offer, {
-        address: this.#options.address,
-        port: this.#options.port,
-        codec: audio,
-        telephoneEvent: events,
-        direction: direction ?? mirror(remote.direction),
-        sessionId: this.#sessionId,
-        version,
-      }),
-    );
+  get stuck(): boolean {
+    return this.#negotiation.stuck;
   }
 
-  offer(direction: Direction = 'sendrecv'): Promise<string> {
-    const first = this.#agreement.terms?.codec ?? this.other?.terms?.codec ?? 'PCMA';
-    const codecs = [first, first === 'PCMA' ? 'PCMU' : 'PCMA'] as const;
-    return Promise.resolve(
-      this.#numbered(({ version }) =>
-        writeOffer({
-          address: this.#options.address,
-          port: this.#options.port,
-          codecs: codecs.map((name) => ({ payloadType: this.#typeOf(name), name })),
-          telephoneEvent: this.#offeredEventType(),
-          direction,
-          sessionId: this.#sessionId,
-          version,
-        }),
-      ),
-    );
+  async answer(offer: string, direction?: Direction, srtp?: SrtpPolicy): Promise<string> {
+    const answer = this.#negotiation.answer(offer, direction, srtp);
+    await this.#tell();
+    return answer;
+  }
+
+  offer(direction: Direction = 'sendrecv', srtp?: SrtpPolicy): Promise<string> {
+    return Promise.resolve(this.#negotiation.offer(direction, srtp));
   }
 
   async accept(answer: string): Promise<void> {
-    await this.#agree(readAudio(answer), this.#offeredEventType());
+    this.#negotiation.accept(answer);
+    await this.#tell();
   }
 
   async play(prompt: Prompt, signal: AbortSignal): Promise<Played> {
@@ -137,47 +95,25 @@ export class RelaySide implements MediaSide {
 
   /** What was agreed so far, to come back to. */
   snapshot(): () => Promise<void> {
-    const agreement = this.#agreement;
+    const { agreement } = this.#negotiation;
     return async () => {
-      this.#agreement = agreement;
+      this.#negotiation.agreement = agreement;
       await this.#tell();
     };
   }
 
-  async #agree(remote: AudioDescription, offeredEventType: number | undefined): Promise<G711Codec> {
-    const established = remote.codecs.filter(({ name }) => name === this.#agreement.terms?.codec);
-    const chosen = chooseG711(established) ?? chooseG711(remote.codecs);
-    if (chosen === undefined) {
-      throw new SdpRefused(
-        'no-codec',
-        `only ${remote.codecs.map(({ name }) => name).join(', ') || 'nothing'} is offered`,
-      );
-    }
-    const events = eventTypeOf(remote);
-    this.#agreement = {
-      remote,
-      terms: {
-        address: remote.address,
-        port: remote.port,
-        rtcpPort: remote.rtcpPort ?? remote.port + 1,
-        codec: chosen.name,
-        audioType: chosen.payloadType,
-        eventType: events,
-        receivedEventType: offeredEventType === events ? undefined : offeredEventType,
-        listening: remote.direction === 'sendrecv' || remote.direction === 'recvonly',
-      },
-    };
-    await this.#tell();
-    return chosen;
+  /** Zeroes the keys. */
+  [Symbol.dispose](): void {
+    this.#negotiation[Symbol.dispose]();
   }
 
   async #tell(): Promise<void> {
     const { session, number, link } = this.#options;
-    await link.command({ do: 'agree', session, side: number, terms: this.#agreement.terms });
+    await link.command({ do: 'agree', session, side: number, terms: this.#negotiation.agreement.terms });
   }
 
   async #play(
-    audio: Audio,
+    audio: Encoded,
     repeat: boolean,
     signal: AbortSignal,
   ): Promise<{ frames: number; complete: boolean }> {
@@ -196,25 +132,4 @@ export class RelaySide implements MediaSide {
       signal.removeEventListener('abort', hush);
     }
   }
-
-  #typeOf(codec: G711): number {
-    const { terms } = this.#agreement;
-    return terms?.codec === codec ? terms.audioType : staticTypes[codec];
-  }
-
-  #offeredEventType(): number {
-    return this.#agreement.terms?.eventType ?? this.other?.terms?.eventType ?? defaultEventType;
-  }
-
-  /** Our description, its version raised only when it says something new (RFC 3264 section 8). */
-  #numbered(write: (numbered: { version: number }) => string): string {
-    const content = write({ version: 0 });
-    if (content !== this.#described) this.#version += 1;
-    this.#described = content;
-    return write({ version: this.#version });
-  }
-}
-
-function eventTypeOf({ codecs }: AudioDescription): number | undefined {
-  return codecs.find(({ name, clockRate }) => name === 'TELEPHONE-EVENT' && clockRate === 8_000)?.payloadType;
 }

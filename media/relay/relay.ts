@@ -112,6 +112,7 @@ class Relay implements MediaPlane {
         'wrong-source': counted[totals['wrong-source']]!,
         malformed: counted[totals.malformed]!,
         'unknown-payload': counted[totals['unknown-payload']]!,
+        unauthentic: counted[totals.unauthentic]!,
       },
     };
   }
@@ -293,6 +294,7 @@ class RelaySession implements MediaSession {
       // A dead worker's sockets are closed with it.
       if (!(error instanceof WorkerRefused)) throw error;
     } finally {
+      for (const side of this.sides) side[Symbol.dispose]();
       this.#home.closed();
     }
   }

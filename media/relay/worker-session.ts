@@ -55,7 +55,10 @@ export class WorkerSession {
 
   /** Ends playbacks, not complete. */
   close(): void {
-    for (const side of this.sides) this.ended(side.silence());
+    for (const side of this.sides) {
+      this.ended(side.silence());
+      side[Symbol.dispose]();
+    }
   }
 
   agree(number: SideNumber, terms: SideTerms | undefined): void {
@@ -75,7 +78,9 @@ export class WorkerSession {
     for (const number of [0, 1] as const) {
       const { terms } = this.sides[number];
       this.sides[number].audioRoute =
-        terms === undefined || !this.#connected ? unwantedRoute : this.#routes[number][terms.audioType]!;
+        terms === undefined || !this.#connected
+          ? unwantedRoute
+          : this.#routes[number][terms.receivedAudioType ?? terms.audioType]!;
     }
   }
 

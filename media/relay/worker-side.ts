@@ -6,9 +6,11 @@ import { rtpHeaderBytes, writeHeader } from '../rtp/packet.ts';
 import { receiverWords } from '../rtp/receiver.ts';
 import { changeSource, placeOwn, streamWords } from '../rtp/stream.ts';
 import { FarEnd } from './far-end.ts';
-import { frameBytes, totals, type Audio, type SideSockets, type SideTerms } from './messages.ts';
+import { frameMs, totals, type SideSockets, type SideTerms } from './messages.ts';
+import type { Encoded } from '../prompts/encoded.ts';
 import { Playback, type PlaybackEnd } from './playback.ts';
 import { receiving, sending, sideWords, startSide } from './side-memory.ts';
+import { SrtpGuards } from './srtp-guard.ts';
 import type { Workbench } from './worker-session.ts';
 
 /**
@@ -24,17 +26,20 @@ export interface PacketGuard {
   sealRtcp(packet: Uint8Array, length: number): number;
 }
 
+/** The largest frame of a prompt: Opus may take what it needs. */
+const largestFrame = 1_276;
 /** Room behind a packet of ours for what a guard appends. */
 const guardRoom = 64;
 
-export class WorkerSide {
+export class WorkerSide implements Disposable {
   readonly rtp: FarEnd;
   readonly rtcp: FarEnd;
   readonly #bench: Workbench;
   /** Where the side's numbers begin in the worker's memory. */
   readonly #first: number;
   readonly #events = new TelephoneEventReceiver();
-  readonly #ownPacket = new Uint8Array(rtpHeaderBytes + frameBytes + guardRoom);
+  readonly #ownPacket = new Uint8Array(rtpHeaderBytes + largestFrame + guardRoom);
+  readonly #guards = new SrtpGuards();
   #guard: PacketGuard | undefined;
   #terms: SideTerms | undefined;
   #playback: Playback | undefined;
@@ -71,13 +76,16 @@ export class WorkerSide {
   }
 
   /** The far end agreed to new terms. A new address is latched afresh; the same one keeps its lock. */
-  agree(terms: SideTerms | undefined, guard?: PacketGuard): void {
+  agree(terms: SideTerms | undefined): void {
     this.#terms = terms;
-    this.#guard = guard;
+    this.#guard = terms?.srtp === undefined ? undefined : this.#guards.of(terms.srtp);
     if (terms === undefined) {
       this.rtp.forget();
       this.rtcp.forget();
     } else {
+      const { words } = this.#bench;
+      words[this.#first + sideWords.stream + streamWords.ticksPerMs] = terms.clockRate / 1_000;
+      words[this.#first + sideWords.receiver + receiverWords.ticksPerMs] = terms.clockRate / 1_000;
       this.rtp.moveTo(terms.address, terms.port);
       this.rtcp.moveTo(terms.rtcpAddress ?? terms.address, terms.rtcpPort);
     }
@@ -92,7 +100,7 @@ export class WorkerSide {
   /** Where the far end's audio goes; the other routes are the session's. */
   set audioRoute(route: number) {
     const { words } = this.#bench;
-    words[this.#first + sideWords.audioType] = this.#terms?.audioType ?? -1;
+    words[this.#first + sideWords.audioType] = this.#terms?.receivedAudioType ?? this.#terms?.audioType ?? -1;
     words[this.#first + sideWords.audioRoute] = route;
   }
 
@@ -102,7 +110,7 @@ export class WorkerSide {
     const length = this.rtp.receive(packet.bytes, source, now);
     if (length > 0) {
       this.#publish();
-      return this.#guard === undefined ? length : this.#guard.open(packet.bytes, length);
+      return this.#guard === undefined ? length : this.#authentic(this.#guard.open(packet.bytes, length));
     }
     if (length === 0) {
       words[this.#first + sideWords.wrongSource]! += 1;
@@ -115,7 +123,17 @@ export class WorkerSide {
   receiveRtcp(now: number): number {
     const { packet, source } = this.#bench;
     const length = this.rtcp.receive(packet.bytes, source, now);
-    return length > 0 && this.#guard !== undefined ? this.#guard.openRtcp(packet.bytes, length) : length;
+    if (length <= 0 || this.#guard === undefined) return length;
+    return this.#authentic(this.#guard.openRtcp(packet.bytes, length));
+  }
+
+  #authentic(length: number): number {
+    if (length === 0) this.#bench.totals[totals.unauthentic]! += 1;
+    return length;
+  }
+
+  [Symbol.dispose](): void {
+    this.#guards[Symbol.dispose]();
   }
 
   /** Tells the way of packets what is usual of this side. */
@@ -171,7 +189,7 @@ export class WorkerSide {
   }
 
   /** Starts a playback; one that was running is over, not complete. */
-  play(id: number, audio: Audio, repeat: boolean, now: number): PlaybackEnd | undefined {
+  play(id: number, audio: Encoded, repeat: boolean, now: number): PlaybackEnd | undefined {
     const ended = this.silence();
     this.#playback = new Playback(id, audio, repeat, now);
     this.#changeSource();
@@ -223,8 +241,9 @@ export class WorkerSide {
     const { words } = this.#bench;
     const stream = this.#first + sideWords.stream;
     packet[0] = 0x80;
-    playback.writeFrame(terms.codec, packet, rtpHeaderBytes);
-    placeOwn(words, stream, frameBytes, now);
+    const length = playback.writeFrame(terms.codec, packet, rtpHeaderBytes);
+    if (length === 0) return false;
+    placeOwn(words, stream, (terms.clockRate / 1_000) * frameMs, now);
     writeHeader(
       packet,
       terms.audioType,
@@ -233,6 +252,6 @@ export class WorkerSide {
       words[stream + streamWords.timestamp]!,
       words[stream + streamWords.ssrc]!,
     );
-    return this.send(packet, rtpHeaderBytes + frameBytes);
+    return this.send(packet, rtpHeaderBytes + length);
   }
 }

@@ -1,6 +1,10 @@
 /** The audio of an offer or answer, read and written (RFC 3264, RFC 8866, RFC 4733). */
 import { isIP, isIPv6 } from 'node:net';
 import { SdpRefused, type Direction } from '../plane.ts';
+import { formats } from '../codec/formats.ts';
+import type { SrtpPolicy } from '../srtp/agreement.ts';
+import type { NumberedCodec } from './choice.ts';
+import { readCrypto, type CryptoLine } from './crypto.ts';
 import { attribute, parseSdp, writeLines, type SdpLine, type SdpMedia, type SdpSession } from './session.ts';
 
 export interface Codec {
@@ -8,12 +12,24 @@ export interface Codec {
   /** Upper case. */
   name: string;
   clockRate: number;
+  /** Format parameters (`a=fmtp`), as they stand there. */
+  fmtp: string | undefined;
 }
 
 export interface AudioDescription {
   address: string;
   port: number;
   rtcpPort: number | undefined;
+  /** Where RTCP goes when that is another address (RFC 3605). */
+  rtcpAddress: string | undefined;
+  /** RTCP may share the port of RTP (RFC 5761). */
+  rtcpMux: boolean;
+  /** `RTP/SAVP` and its like, as written. */
+  protocol: string;
+  /** Whether the protocol is one of SRTP. With keys under a plain protocol SRTP is a matter of taste (RFC 8643). */
+  secure: boolean;
+  /** Keys that the far end offers or answers with, in its order; none where SRTP is not wanted. */
+  crypto: CryptoLine[];
   /** As the far end means it: an address of nought is a hold (RFC 3264 section 8.4). */
   direction: Direction;
   codecs: Codec[];
@@ -49,10 +65,14 @@ export function mirror(direction: Direction): Direction {
   }
 }
 
-/** The first audio stream that plain RTP can carry. @throws SdpRefused */
-export function readAudio(sdp: string): AudioDescription {
+/**
+ * The audio stream that suits the policy best: one with keys where they are wanted, else the first of plain RTP.
+ *
+ * @throws SdpRefused
+ */
+export function readAudio(sdp: string, srtp: SrtpPolicy = 'off'): AudioDescription {
   const session = parseSdp(sdp);
-  const mediaIndex = audioIndex(session);
+  const { index: mediaIndex, secure, crypto } = chooseStream(session, srtp);
   const media = session.media[mediaIndex]!;
   const connection = connectionOf(media.lines) ?? connectionOf(session.lines);
   if (connection === undefined || isIP(connection) === 0) {
@@ -60,12 +80,18 @@ export function readAudio(sdp: string): AudioDescription {
   }
   const said = directionOf(media.lines) ?? directionOf(session.lines) ?? 'sendrecv';
   const nowhere = connection === '0.0.0.0' || /^[0:]+$/u.test(connection);
-  const rtcp = Number(attribute(media.lines, 'rtcp')?.split(' ')[0] ?? Number.NaN);
+  const [rtcpPort = '', , , rtcpAddress = ''] = attribute(media.lines, 'rtcp')?.split(' ') ?? [];
+  const rtcp = Number(rtcpPort);
   const ptime = Number(attribute(media.lines, 'ptime') ?? Number.NaN);
   return {
     address: connection,
     port: media.port,
     rtcpPort: Number.isInteger(rtcp) && rtcp > 0 && rtcp < 65_536 ? rtcp : undefined,
+    rtcpAddress: isIP(rtcpAddress) === 0 ? undefined : rtcpAddress,
+    rtcpMux: attribute(media.lines, 'rtcp-mux') !== undefined,
+    protocol: media.protocol,
+    secure,
+    crypto,
     direction: nowhere ? (said === 'sendrecv' || said === 'sendonly' ? 'sendonly' : 'inactive') : said,
     codecs: codecsOf(media),
     ptime: Number.isInteger(ptime) && ptime > 0 ? ptime : undefined,
@@ -74,12 +100,31 @@ export function readAudio(sdp: string): AudioDescription {
   };
 }
 
-function audioIndex({ media }: SdpSession): number {
+interface Stream {
+  index: number;
+  secure: boolean;
+  crypto: CryptoLine[];
+}
+
+const plainProtocols = new Set(['RTP/AVP', 'RTP/AVPF']);
+const secureProtocols = new Set(['RTP/SAVP', 'RTP/SAVPF']);
+
+function chooseStream({ media }: SdpSession, srtp: SrtpPolicy): Stream {
   const audio = media.flatMap((each, index) => (each.kind === 'audio' && each.port !== 0 ? [index] : []));
   if (audio.length === 0) throw new SdpRefused('no-audio', 'no m=audio with a port');
-  const plain = audio.find((index) => media[index]!.protocol.toUpperCase() === 'RTP/AVP');
-  if (plain === undefined) throw new SdpRefused('transport', media[audio[0]!]!.protocol);
-  return plain;
+  const streams = audio.flatMap<Stream>((index) => {
+    const { protocol, lines } = media[index]!;
+    const secure = secureProtocols.has(protocol.toUpperCase());
+    if (!secure && !plainProtocols.has(protocol.toUpperCase())) return [];
+    const crypto = srtp === 'off' ? [] : readCrypto(lines);
+    if (crypto.length === 0 && (secure || srtp === 'require')) return [];
+    return [{ index, secure, crypto }];
+  });
+  const chosen = streams.find(({ crypto }) => crypto.length > 0) ?? streams[0];
+  if (chosen === undefined) {
+    throw new SdpRefused('transport', `${media[audio[0]!]!.protocol} under the policy "${srtp}" for SRTP`);
+  }
+  return chosen;
 }
 
 /** Address of the first `c=` line; a multicast address's TTL is cut off. */
@@ -94,58 +139,68 @@ function directionOf(lines: readonly SdpLine[]): Direction | undefined {
   );
 }
 
-function codecsOf({ formats, lines }: SdpMedia): Codec[] {
+function codecsOf({ formats: types, lines }: SdpMedia): Codec[] {
   const mapped = new Map<number, [string, number]>();
+  const parameters = new Map<number, string>();
   for (const { type, value } of lines) {
-    if (type !== 'a' || !value.startsWith('rtpmap:')) continue;
-    const [number = '', encoding = ''] = value.slice('rtpmap:'.length).trim().split(' ');
-    const [name = '', rate = ''] = encoding.split('/');
-    mapped.set(Number(number), [name.toUpperCase(), Number(rate)]);
+    if (type !== 'a') continue;
+    const [, name, number = '', rest = ''] = /^(rtpmap|fmtp):\s*(\d{1,3})\s+(.*)$/u.exec(value) ?? [];
+    if (name === 'fmtp') parameters.set(Number(number), rest.trim());
+    if (name !== 'rtpmap') continue;
+    const [encoding = '', rate = ''] = rest.trim().split('/');
+    mapped.set(Number(number), [encoding.toUpperCase(), Number(rate)]);
   }
-  return formats.flatMap((format) => {
+  return types.flatMap((format) => {
     const payloadType = Number(format);
     const codec = mapped.get(payloadType) ?? staticCodecs[payloadType];
     if (codec === undefined || !/^\d{1,3}$/u.test(format) || payloadType > 127) return [];
-    return [{ payloadType, name: codec[0], clockRate: codec[1] }];
+    return [{ payloadType, name: codec[0], clockRate: codec[1], fmtp: parameters.get(payloadType) }];
   });
 }
 
-export interface G711Codec {
-  payloadType: number;
-  name: 'PCMA' | 'PCMU';
+/** The payload type of keys (RFC 4733), with the clock of the audio if the far end has one; else its first. */
+export function eventsOf(codecs: readonly Codec[], clockRate: number): Codec | undefined {
+  const events = codecs.filter(({ name }) => name === 'TELEPHONE-EVENT');
+  return events.find((event) => event.clockRate === clockRate) ?? events[0];
 }
 
-/** The first G.711 codec in the far end's order of preference. */
-export function chooseG711(codecs: readonly Codec[]): G711Codec | undefined {
-  for (const { payloadType, name, clockRate } of codecs) {
-    if ((name === 'PCMA' || name === 'PCMU') && clockRate === 8_000) return { payloadType, name };
-  }
-  return undefined;
+/** Comfort noise of its own payload type (RFC 3389), where it is not the static one. */
+export function comfortNoiseOf(codecs: readonly Codec[]): number | undefined {
+  return codecs.find(({ name, clockRate }) => name === 'CN' && clockRate === 8_000)?.payloadType;
 }
 
 export interface OurDescription {
   address: string;
   port: number;
   direction: Direction;
-  /** Payload type of telephone-event; undefined leaves it out. */
-  telephoneEvent: number | undefined;
+  codecs: readonly NumberedCodec[];
+  /** Payload type and clock of telephone-event; undefined leaves it out. */
+  telephoneEvent: { payloadType: number; clockRate: number } | undefined;
+  rtcpMux: boolean;
+  /** Of the offer in an answer; ours in an offer. */
+  protocol: string;
+  /** Lines `crypto:...`, without their `a=`. */
+  crypto: readonly string[];
   sessionId: number;
   version: number;
 }
 
-/** Our answer: as many streams as offered, in their order, all but the audio refused with port 0 (RFC 3264 section 6). */
-export function writeAnswer(offer: string, ours: OurDescription & { codec: G711Codec }): string {
+/**
+ * Our answer: as many streams as offered, in their order, all but the audio refused with port 0 (RFC 3264 section 6).
+ *
+ * @param mediaIndex which stream is the audio (`AudioDescription`)
+ */
+export function writeAnswer(offer: string, mediaIndex: number, ours: OurDescription): string {
   const { media } = parseSdp(offer);
-  const { mediaIndex } = readAudio(offer);
-  const streams = media.flatMap(({ kind, protocol, formats }, index) =>
-    index === mediaIndex ? audioLines([ours.codec], ours) : [`m=${kind} 0 ${protocol} ${formats.join(' ')}`],
+  const streams = media.flatMap(({ kind, protocol, formats: types }, index) =>
+    index === mediaIndex ? audioLines(ours) : [`m=${kind} 0 ${protocol} ${types.join(' ')}`],
   );
   return writeLines([...sessionLines(ours), ...streams]);
 }
 
 /** Our offer of one audio stream. */
-export function writeOffer(ours: OurDescription & { codecs: readonly G711Codec[] }): string {
-  return writeLines([...sessionLines(ours), ...audioLines(ours.codecs, ours)]);
+export function writeOffer(ours: OurDescription): string {
+  return writeLines([...sessionLines(ours), ...audioLines(ours)]);
 }
 
 function sessionLines({ address, sessionId, version }: OurDescription): string[] {
@@ -159,19 +214,24 @@ function sessionLines({ address, sessionId, version }: OurDescription): string[]
   ];
 }
 
-function audioLines(
-  codecs: readonly G711Codec[],
-  { port, direction, telephoneEvent }: OurDescription,
-): string[] {
+function audioLines({ codecs, telephoneEvent, ...ours }: OurDescription): string[] {
   const types = codecs.map(({ payloadType }) => payloadType);
-  if (telephoneEvent !== undefined) types.push(telephoneEvent);
+  if (telephoneEvent !== undefined) types.push(telephoneEvent.payloadType);
   return [
-    `m=audio ${port} RTP/AVP ${types.join(' ')}`,
-    ...codecs.map(({ payloadType, name }) => `a=rtpmap:${payloadType} ${name}/8000`),
+    `m=audio ${ours.port} ${ours.protocol} ${types.join(' ')}`,
+    ...codecs.flatMap(({ payloadType, name, fmtp }) => [
+      `a=rtpmap:${payloadType} ${formats[name].rtpmap}`,
+      ...(fmtp === undefined ? [] : [`a=fmtp:${payloadType} ${fmtp}`]),
+    ]),
     ...(telephoneEvent === undefined
       ? []
-      : [`a=rtpmap:${telephoneEvent} telephone-event/8000`, `a=fmtp:${telephoneEvent} 0-15`]),
+      : [
+          `a=rtpmap:${telephoneEvent.payloadType} telephone-event/${telephoneEvent.clockRate}`,
+          `a=fmtp:${telephoneEvent.payloadType} 0-15`,
+        ]),
+    ...(ours.rtcpMux ? ['a=rtcp-mux'] : []),
+    ...ours.crypto.map((line) => `a=${line}`),
     'a=ptime:20',
-    `a=${direction}`,
+    `a=${ours.direction}`,
   ];
 }

@@ -31,11 +31,12 @@ export function parseSdp(text: string): SdpSession {
   if (text.length > largestBytes) throw new SdpRefused('malformed', `${text.length} characters`);
   const session: SdpSession = { lines: [], media: [] };
   let lines = session.lines;
-  for (const raw of text.split('\n')) {
+  for (const [index, raw] of text.split('\n').entries()) {
     const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw;
     if (line === '') continue;
     if (line[1] !== '=' || line[0]! < 'a' || line[0]! > 'z') {
-      throw new SdpRefused('malformed', `not a line of SDP: ${JSON.stringify(line.slice(0, 40))}`);
+      // Not quoted: it may hold a key (`a=crypto`), and this goes into logs.
+      throw new SdpRefused('malformed', `line ${index + 1} is not a line of SDP`);
     }
     const [type, value] = [line[0]!, line.slice(2)];
     if (type !== 'm') {

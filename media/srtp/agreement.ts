@@ -53,6 +53,11 @@ export class KeyChain implements Disposable {
     return this.#offered;
   }
 
+  /** The next offer is to another peer: it gets keys that no other has seen. */
+  renew(): void {
+    this.#offered = [];
+  }
+
   /** The far end's answer to our last offer. Undefined when it chose none of what we offered (section 5.1.3). */
   accept(lines: readonly CryptoLine[], before: SrtpAgreed | undefined): SrtpAgreed | undefined {
     for (const { key } of lines) this.#keys.add(key);

@@ -5,7 +5,7 @@
 import { deriveKeys, zeroKeys, type MasterKey } from './keys.ts';
 import { PacketCipher, PacketMac, type Associated } from './openssl.ts';
 import { guessIndex, ReplayWindow } from './packet-index.ts';
-import type { Suite } from './suites.ts';
+import { largestOverheadBytes, type Suite } from './suites.ts';
 
 /** Whose key, and how its packets are marked with it. */
 export interface SrtpTerms {
@@ -118,7 +118,7 @@ export class SrtpSender implements Disposable {
    */
   protect(packet: Uint8Array, length: number): number {
     const payload = payloadAt(packet, length);
-    if (payload < 0) return -1;
+    if (payload < 0 || length + largestOverheadBytes > packet.length) return -1;
     const index = guessIndex(this.#sent.highest, (packet[2]! << 8) | packet[3]!);
     if (!this.#sent.admits(index)) return -1;
     this.#sent.take(index);
@@ -135,7 +135,8 @@ export class SrtpSender implements Disposable {
 
   /** Protects a compound RTCP packet (section 3.4); its new length, or -1 when it is none. */
   protectRtcp(packet: Uint8Array, length: number): number {
-    if (length < rtcpHeaderBytes || this.#rtcpIndex >= 0x7fff_ffff) return -1;
+    if (length < rtcpHeaderBytes || length + largestOverheadBytes > packet.length) return -1;
+    if (this.#rtcpIndex >= 0x7fff_ffff) return -1;
     const index = ++this.#rtcpIndex;
     const word = (0x8000_0000 | index) >>> 0;
     const iv = this.#rtcp.iv(packet, 4, index);
@@ -215,7 +216,7 @@ export class SrtpReceiver implements Disposable {
     const { tagBytes } = this.#rtcp;
     const trailer = rtcpIndexBytes + tagBytes + this.#mkiBytes;
     const end = length - trailer;
-    if (end < rtcpHeaderBytes) return -1;
+    if (end < rtcpHeaderBytes || length > packet.length) return -1;
     const wordAt = this.#aead ? end + tagBytes : end;
     const word = readWord(packet, wordAt);
     const encrypted = word >>> 31 === 1;
@@ -265,7 +266,7 @@ export class SrtpReceiver implements Disposable {
 
 /** Where the part that is enciphered begins: behind CSRCs and header extension (RFC 3711 section 3.1); -1: not RTP. */
 function payloadAt(packet: Uint8Array, length: number): number {
-  if (length < 12 || packet[0]! >>> 6 !== 2) return -1;
+  if (length < 12 || length > packet.length || packet[0]! >>> 6 !== 2) return -1;
   let at = 12 + (packet[0]! & 0x0f) * 4;
   if ((packet[0]! & 0x10) !== 0) {
     if (at + 4 > length) return -1;

@@ -1,12 +1,11 @@
 /** Tacet's media plane in a process of its own, with a store behind it, so that a bench weighs them and nothing else. */
 import { randomUUID } from 'node:crypto';
 import type { CallId, EpochMicros, RecordingId } from '../../config/units.ts';
-import { encodePcma, encodePcmu } from '../../media/codec/g711.ts';
 import { openStoreLink, type StoreLink } from '../../media/fork/store-link.ts';
 import { startStoreProcess, type StoreProcess } from '../../media/fork/store-process.ts';
 import type { RecordingStream } from '../../media/fork/sink.ts';
 import type { MediaFork, MediaSession } from '../../media/plane.ts';
-import { shareFrames } from '../../media/prompts/load.ts';
+import { encodeAll } from '../../media/prompts/encoded.ts';
 import type { Prompt } from '../../media/prompts/prompt.ts';
 import { openRelay } from '../../media/relay/relay.ts';
 import { temporaryFolder } from '../peers/temporary-folder.ts';
@@ -131,6 +130,6 @@ function silence(seconds: number): Prompt {
     name: 'silence',
     hash: '00',
     durationMs: seconds * 1_000,
-    encoded: { PCMA: shareFrames(samples, encodePcma), PCMU: shareFrames(samples, encodePcmu) },
+    encoded: encodeAll(samples),
   };
 }

@@ -4,13 +4,14 @@ import { announce, hearRefusal } from '../../../agent/call/announcement.ts';
 import { whenAborted } from '../../../agent/call/first-of.ts';
 import type { EpochMicros } from '../../../config/units.ts';
 import type { Digit, MediaSide, Played, PressedDigit } from '../../../media/plane.ts';
+import { encodeAll } from '../../../media/prompts/encoded.ts';
 import type { Prompt } from '../../../media/prompts/prompt.ts';
 
 const prompt: Prompt = {
   name: 'fr-object',
   hash: 'ab',
   durationMs: 100,
-  encoded: { PCMA: new SharedArrayBuffer(800), PCMU: new SharedArrayBuffer(800) },
+  encoded: encodeAll(new Int16Array(800)),
 };
 const whole: Played = { heardMs: 100, durationMs: 100, complete: true };
 const cut: Played = { heardMs: 40, durationMs: 100, complete: false };

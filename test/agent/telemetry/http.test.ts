@@ -47,7 +47,7 @@ describe('metrics and health over HTTP', () => {
       sessions: 3,
       packetsReceived: 100,
       packetsSent: 99,
-      packetsDropped: { 'wrong-source': 1, malformed: 0, 'unknown-payload': 0 },
+      packetsDropped: { 'wrong-source': 1, malformed: 0, 'unknown-payload': 0, unauthentic: 0 },
     }));
     metrics.watchStore(() => ({ connected: true, backlogBytes: 160, spoolBytes: 0, openDestroys: 1 }));
     metrics.watchSample(['support', 'gone'], (campaign) =>

@@ -4,9 +4,8 @@ import { expect, test } from 'vitest';
 import type { CallId } from '../../../config/units.ts';
 import { decodeBatch } from '../../../media/fork/batch.ts';
 import { MediaUnavailable, type PressedDigit } from '../../../media/plane.ts';
-import { shareFrames } from '../../../media/prompts/load.ts';
+import { encodeAll } from '../../../media/prompts/encoded.ts';
 import type { Prompt } from '../../../media/prompts/prompt.ts';
-import { encodePcma, encodePcmu } from '../../../media/codec/g711.ts';
 import { openRelay } from '../../../media/relay/relay.ts';
 import { freePortRange } from '../../peers/free-port.ts';
 import { eventPayload, rtpPacket } from '../../peers/pcap.ts';
@@ -19,7 +18,7 @@ const prompt: Prompt = {
   name: 'test',
   hash: '00',
   durationMs: 300,
-  encoded: { PCMA: shareFrames(silence, encodePcma), PCMU: shareFrames(silence, encodePcmu) },
+  encoded: encodeAll(silence),
 };
 
 /** A telephone: a socket, what it heard, and how it speaks. */
