@@ -12,6 +12,7 @@ import { openRelay } from '../media/relay/relay.ts';
 import { loadPrompt } from '../media/prompts/load.ts';
 import { carryCall } from './call/call.ts';
 import type { CampaignRule, House } from './call/house.ts';
+import { CallRegistry } from './call/registry.ts';
 import { Campaigns } from './campaigns/campaigns.ts';
 import { concerns, constrain } from './law/constrain.ts';
 import { loadLawPacks } from './law/packs.ts';
@@ -30,6 +31,10 @@ import { version } from './telemetry/version.ts';
 export interface Tacet extends AsyncDisposable {
   readonly http: { address: string; port: number };
   readonly callsInProgress: number;
+  /** The calls in progress, and orders about them. */
+  readonly calls: CallRegistry;
+  /** What calls hold just now; all nought when none is in progress. */
+  readonly held: { mediaSessions: number; dialogs: number };
   readonly log: Logger;
   /** The embedded SIP server, unless an external one is used. */
   readonly sipServer: SipServer | undefined;
@@ -71,6 +76,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   const { link, store } = await openStore(starting, { config, dataDir, at, log, ledger, metrics });
 
   const running = new Set<Promise<unknown>>();
+  const calls = new CallRegistry();
   const ending = new AbortController();
   const draining = new AbortController();
   const peers = openPeers(config, await readCredentials(config, at));
@@ -95,6 +101,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
     now,
     pseudonym: (number) => ledger.pseudonym(number),
     shutdown: ending.signal,
+    calls,
   });
   const ours = new Campaigns(campaigns);
   const edge = starting.use(
@@ -160,6 +167,11 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
     log,
     sipServer,
     store,
+    calls,
+    get held() {
+      const dialogs = sipServer?.statistics().dialogs ?? 0;
+      return { mediaSessions: media.statistics().sessions, dialogs };
+    },
     get callsInProgress() {
       return running.size;
     },

@@ -3,21 +3,23 @@ import type { Campaign } from '../../config/schema.ts';
 import type { MediaSide, Played } from '../../media/plane.ts';
 import type { Prompt } from '../../media/prompts/prompt.ts';
 import type { Refusal } from '../ledger/ledger.ts';
+import type { Keypad } from './keys.ts';
 import { after, firstOf, whenAborted } from './first-of.ts';
 
 /**
  * Listens for the protected party's refusal keys from the first packet to the end of the call. The signal aborts once,
  * with a `Refusal` as reason; a refusal is never taken back.
  */
-export function hearRefusal(side: MediaSide, keys: Campaign['refusalKeys']): RefusalWatch {
+export function hearRefusal(keypad: Keypad, keys: Campaign['refusalKeys']): RefusalWatch {
   const heard = new AbortController();
-  const listening = side.onDigit(({ digit, at }) => {
+  const listening = keypad.onDigit(({ digit, at }) => {
     if (keys.includes(digit) && !heard.signal.aborted) {
       heard.abort({ by: 'key', digit, at } satisfies Refusal);
     }
   });
   return {
     refused: heard.signal,
+    traced: false,
     get refusal() {
       return heard.signal.aborted ? (heard.signal.reason as Refusal) : undefined;
     },
@@ -28,6 +30,8 @@ export function hearRefusal(side: MediaSide, keys: Campaign['refusalKeys']): Ref
 export interface RefusalWatch extends Disposable {
   readonly refused: AbortSignal;
   readonly refusal: Refusal | undefined;
+  /** Whether the ledger has it. */
+  traced: boolean;
 }
 
 /** How the announcement went. Only `told` allows a recording. */

@@ -1,12 +1,14 @@
 /** Inbound, the default placement: the caller is answered and told before anybody's telephone rings. */
 import { firstOf, whenAborted } from './first-of.ts';
-import { announce, hearRefusal } from './announcement.ts';
-import { converse, writeAnnounced } from './conversation.ts';
-import { answerAlone } from './legs.ts';
+import { hearRefusal } from './announcement.ts';
+import { bridge } from './conversation.ts';
+import { answerAlone } from './crossing.ts';
+import { keypadOf } from './keys.ts';
 import type { Outcome } from './outcome.ts';
 import { outcomeOfStatus } from './outcome.ts';
 import { callRoute } from './routes.ts';
 import { accepts, type SelectedCall } from './selected.ts';
+import { tell } from './telling.ts';
 import type { Leg } from '../sip/leg.ts';
 import { q850Reason } from '../sip/reason.ts';
 import type { Dialled } from '../sip/edge.ts';
@@ -17,17 +19,11 @@ const busyToneMs = 4_000;
 export async function announceBeforeConnect(call: SelectedCall, answer: string): Promise<Outcome> {
   const { invite, rule, media, house } = call;
   await using caller = await invite.answer(answer);
-  answerAlone(caller, media.caller);
-  using watch = hearRefusal(media.caller, rule.campaign.refusalKeys);
+  answerAlone(caller, media, 'caller');
+  using watch = hearRefusal(keypadOf(media.caller, caller, house.now), rule.campaign.refusalKeys);
+  if (!(await answeredLate(call, caller))) return abandoned(caller);
 
-  const { prompt, campaign } = rule;
-  const announced = await announce(
-    media.caller,
-    { prompt, graceMs: campaign.announcement.graceMs },
-    watch,
-    AbortSignal.any([caller.ended, house.shutdown]),
-  );
-  await writeAnnounced(call, announced, watch);
+  const announced = await tell(call, watch, AbortSignal.any([caller.ended, house.shutdown]));
   if (announced.kind === 'ended') return abandoned(caller);
 
   const dialled = await ringAgent(call, caller);
@@ -36,9 +32,18 @@ export async function announceBeforeConnect(call: SelectedCall, answer: string):
   await using agent = dialled.leg;
   if (!(await accepts(media.agent, dialled.sdp))) return await tellFailure(call, caller, 488);
   await media.connect();
-  return await converse(call, { legs: { caller, agent }, watch, mayRecord: announced.kind === 'told' });
+  return await bridge(call, { caller, agent }, { watch, mayRecord: announced.kind === 'told' });
 }
 
+/** To an INVITE without SDP our 200 was the offer: the ACK has the answer. One without is no call (RFC 3261 section 13.2.1). */
+export async function answeredLate({ invite, media }: SelectedCall, near: Leg): Promise<boolean> {
+  if (invite.body !== undefined) return true;
+  const side = invite.from.kind === 'trunk' ? media.caller : media.agent;
+  const answer = await near.answerInAck();
+  if (answer !== undefined && (await accepts(side, answer))) return true;
+  await near.hangUp('SIP;cause=488;text="No usable answer in the ACK"');
+  return false;
+}
 /** Calls the PBXs of the route; meanwhile the caller hears our ringing, or what a PBX plays before it answers. */
 async function ringAgent({ invite, media, house }: SelectedCall, caller: Leg): Promise<Dialled> {
   const hushed = new AbortController();

@@ -1,26 +1,35 @@
 /** One call's life, told top to bottom: match, decide, connect, announce, ask, bridge, record, end (design section 6). */
 import { messageOf } from '../../config/errors.ts';
 import type { CallId, Rate } from '../../config/units.ts';
-import { MediaUnavailable, SdpRefused, type MediaSession } from '../../media/plane.ts';
+import { MediaUnavailable, SdpRefused, type MediaSession, type MediaSide } from '../../media/plane.ts';
+import { sdpIn } from '../../media/sdp/multipart.ts';
 import type { Reservation } from '../sampling/sampler.ts';
 import { InviteCancelled, type Invite } from '../sip/invite.ts';
 import type { CampaignRule, House } from './house.ts';
 import { announceBeforeConnect } from './before-connect.ts';
 import { announceOnAnswer } from './on-answer.ts';
 import type { Outcome } from './outcome.ts';
-import { passThrough } from './pass-through.ts';
+import { passThrough, type PassedCall } from './pass-through.ts';
 import { parties, type SelectedCall } from './selected.ts';
+import { trace } from './trace.ts';
 
 /** Carries a call from its INVITE to its end, and leaves nothing of it behind. */
 export async function carryCall(invite: Invite, house: House): Promise<Outcome> {
   // Known from the INVITE alone, before anything that could keep it waiting.
   const untouched = untouchedAs(invite);
   const rule = untouched === undefined ? matchRule(invite, house) : undefined;
+  using listed = house.calls.enter({
+    call: invite.call,
+    campaign: rule?.campaign.name,
+    direction: invite.from.kind === 'trunk' ? 'inbound' : 'outbound',
+    since: house.now(),
+  });
+  const call: PassedCall = { invite, house, listed, rule };
   let outcome: Outcome | undefined;
   try {
-    if (untouched !== undefined) outcome = await passUntouched(invite, untouched, house);
-    else if (rule === undefined) outcome = await passThrough(invite, house, { kind: 'unmatched' });
-    else outcome = await carrySampled(invite, rule, house);
+    if (untouched !== undefined) outcome = await passUntouched(call, untouched);
+    else if (rule === undefined) outcome = await passThrough(call, { kind: 'unmatched' });
+    else outcome = await carrySampled(call, rule);
     return outcome;
   } finally {
     const { kind, answered } = outcome ?? { kind: 'unreachable' as const, answered: false };
@@ -54,21 +63,18 @@ function untouchedAs({ marks }: Invite): Untouched | undefined {
 }
 
 /** Carries a call that no campaign may claim; one that keeps coming back is stopped (RFC 3261 section 16.3, 482). */
-async function passUntouched(invite: Invite, kind: Untouched, house: House): Promise<Outcome> {
+async function passUntouched(call: PassedCall, kind: Untouched): Promise<Outcome> {
+  const { invite, house } = call;
   const { pass } = invite.marks;
   if (kind === 'inner' && pass !== undefined) {
-    house.ledger
-      .append({ kind: 'call.linked', call: invite.call, of: pass.of, passes: pass.passes })
-      .catch((error: unknown) =>
-        house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
-      );
+    void trace(house, { kind: 'call.linked', call: invite.call, of: pass.of, passes: pass.passes });
   }
   if (pass !== undefined && pass.passes >= house.config.routing.maxPasses) {
     house.log.warn({ call: invite.call, of: pass.of, passes: pass.passes }, 'call goes round in circles');
     invite.reject(482);
     return { kind: 'rejected', answered: false, hungUpBy: undefined, detail: '482' };
   }
-  return passThrough(invite, house, { kind });
+  return passThrough(call, { kind });
 }
 
 function matchRule(invite: Invite, house: House): CampaignRule | undefined {
@@ -83,7 +89,8 @@ function matchRule(invite: Invite, house: House): CampaignRule | undefined {
 }
 
 /** Draws, carries the call as the draw says, and settles the draw with what became of it. */
-async function carrySampled(invite: Invite, rule: CampaignRule, house: House): Promise<Outcome> {
+async function carrySampled(call: PassedCall, rule: CampaignRule): Promise<Outcome> {
+  const { invite, house } = call;
   const { campaign, constraint } = rule;
   const draw = await house.sampler.reserve(
     { name: campaign.name, rate: constraint.rate as Rate },
@@ -108,15 +115,13 @@ async function carrySampled(invite: Invite, rule: CampaignRule, house: House): P
       written.catch((error: unknown) =>
         house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
       );
-      return (outcome = await passThrough(invite, house, { kind: 'unselected', onAnswered: conversation }));
+      return (outcome = await passThrough(call, { kind: 'unselected', onAnswered: conversation }));
     }
     const why = await written.then(
       () => undefined,
       (error: unknown) => `ledger: ${messageOf(error)}`,
     );
-    return (outcome = await (why === undefined
-      ? carrySelected(invite, rule, house)
-      : passUnrecorded(invite, house, why)));
+    return (outcome = await (why === undefined ? carrySelected(call, rule) : passUnrecorded(call, why)));
   } finally {
     if (!settled) {
       const kept = outcome?.kind === 'recorded' ? 'recorded' : 'not-recorded';
@@ -126,27 +131,27 @@ async function carrySampled(invite: Invite, rule: CampaignRule, house: House): P
 }
 
 /** A selected call goes through the media plane; where it cannot, it goes through without us (I4). */
-async function carrySelected(invite: Invite, rule: CampaignRule, house: House): Promise<Outcome> {
-  if (invite.offer === undefined) return passUnrecorded(invite, house, 'no-offer');
+async function carrySelected(passed: PassedCall, rule: CampaignRule): Promise<Outcome> {
+  const { invite, house, listed } = passed;
   let media: MediaSession;
   try {
     media = await house.media.open(invite.call);
   } catch (error) {
-    if (error instanceof MediaUnavailable) return passUnrecorded(invite, house, 'media-unavailable');
+    if (error instanceof MediaUnavailable) return passUnrecorded(passed, 'media-unavailable');
     throw error;
   }
   await using _session = media;
-  const call: SelectedCall = { invite, rule, media, house };
+  const call: SelectedCall = { invite, rule, media, house, listed };
   const inbound = invite.from.kind === 'trunk';
-  let answer: string;
+  let described: string;
   try {
-    answer = await media[inbound ? 'caller' : 'agent'].answer(invite.offer);
+    described = await describe(invite, media[inbound ? 'caller' : 'agent']);
   } catch (error) {
-    if (error instanceof SdpRefused) return await passUnrecorded(invite, house, `sdp-${error.reason}`);
+    if (error instanceof SdpRefused) return await passUnrecorded(passed, `sdp-${error.reason}`);
     throw error;
   }
   try {
-    return await (inbound ? announceBeforeConnect(call, answer) : announceOnAnswer(call, answer));
+    return await (inbound ? announceBeforeConnect(call, described) : announceOnAnswer(call, described));
   } catch (error) {
     if (error instanceof InviteCancelled || invite.cancelled.aborted) {
       return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: undefined };
@@ -155,10 +160,19 @@ async function carrySelected(invite: Invite, rule: CampaignRule, house: House): 
   }
 }
 
-function passUnrecorded(invite: Invite, house: House, detail: string): Promise<Outcome> {
+/** What our 200 says: the answer to the INVITE's offer, or our own offer where it has none (RFC 3261 section 13.2.1). */
+async function describe({ body, contentType }: Invite, side: MediaSide): Promise<string> {
+  if (body === undefined) return await side.offer();
+  const offer = sdpIn({ text: body, type: contentType });
+  if (offer === undefined) throw new SdpRefused('malformed', `no SDP in ${contentType ?? 'the body'}`);
+  return await side.answer(offer);
+}
+
+function passUnrecorded(call: PassedCall, detail: string): Promise<Outcome> {
+  const { invite, house } = call;
   house.log.warn({ call: invite.call, detail }, 'selected call goes on unrecorded');
   house.metrics.recordingFailed(detail);
-  return passThrough(invite, house, { kind: 'unrecorded', detail });
+  return passThrough(call, { kind: 'unrecorded', detail });
 }
 
 function writeDecision(

@@ -1,136 +1,151 @@
-/** The conversation of a selected call: recorded if it may be, for as long as it may be. */
-import { messageOf } from '../../config/errors.ts';
-import { RecordingRefused } from '../../media/fork/sink.ts';
-import { retainUntil } from '../law/retention.ts';
-import { parties, type SelectedCall } from './selected.ts';
-import type { Announced, RefusalWatch } from './announcement.ts';
+/** The conversation of a call whose media is anchored: recorded if it may be, for as long as it may be. */
+import { assertNever } from '../../config/errors.ts';
+import type { RefusalWatch } from './announcement.ts';
+import { anchoredCrossing, directCrossing } from './crossing.ts';
 import { firstOf, whenAborted } from './first-of.ts';
-import { anchoredCrossing, carryLegs, releaseMedia, type Legs } from './legs.ts';
-import { callLimit } from './limit.ts';
+import { Pair, type Legs, type PairEnd } from './legs.ts';
+import { callLimit, type CallLimit } from './limit.ts';
+import { leaveMedia } from './media-path.ts';
+import { agentDesk, obey } from './orders.ts';
 import type { Outcome } from './outcome.ts';
-import { Recording } from './recording.ts';
+import type { SelectedCall } from './selected.ts';
+import { watchSilence } from './silence.ts';
+import { Tape } from './tape.ts';
 
-export interface Conversation {
-  legs: Legs;
+const never = new AbortController().signal;
+const mediaTimeout = 'SIP;cause=408;text="Media timeout"';
+
+/** Told to the end and not refused is what a recording asks for (I1, I2). */
+export interface Told {
   watch: RefusalWatch;
-  /** Told to the end and not refused: what a recording asks for (I1, I2). */
   mayRecord: boolean;
 }
 
-/** Bridged: from here on both parties talk. */
-export async function converse(
-  call: SelectedCall,
-  { legs, watch, mayRecord }: Conversation,
-): Promise<Outcome> {
-  const { media, house } = call;
-  const refusedBefore = watch.refused.aborted;
-  const started = mayRecord && !refusedBefore ? await startRecording(call) : undefined;
-  const recording = started instanceof Recording ? started : undefined;
-  await using _recording = recording;
-  using limit = callLimit(house);
-  const never = new AbortController().signal;
+/** A pair of legs on its way to its end. */
+export interface Talk {
+  pair: Pair;
+  talking: Promise<PairEnd>;
+  limit: CallLimit;
+}
 
-  const talking = carryLegs(
-    legs,
-    anchoredCrossing(media, async () => recording?.follow(media)),
-    limit.signal,
-  );
-  const first = await firstOf({
-    ended: () => talking,
-    refused: whenAborted(refusedBefore ? never : watch.refused),
-    failed: whenAborted(recording?.failed ?? never),
-    lost: whenAborted(media.lost),
-  });
-
-  let detail = started instanceof Recording ? undefined : started;
-  let written = refusedBefore;
-  const refuse = async (): Promise<void> => {
-    await recording?.destroy('refused');
-    if (!written) await writeRefusal(call, watch);
-    written = true;
-  };
-
-  // Stopped before the refusal is looked at: one in the same instant as the hang-up still counts (I2).
-  await recording?.stop();
-  if (watch.refused.aborted) await refuse();
-  else if (recording !== undefined) {
-    if (first.won !== 'ended') detail = first.won === 'lost' ? 'media-lost' : 'sink-failed';
-    await keep(call, recording, detail);
-  }
-  if (first.won === 'lost') await releaseMedia(legs);
-  const end = await talking;
-  // Also one that came after the recording had ended early: it counts until hang-up.
-  if (watch.refused.aborted) await refuse();
-
-  if (watch.refused.aborted) return { kind: 'refused', answered: true, hungUpBy: end.by, detail: undefined };
-  return {
-    kind: recording === undefined ? 'unrecorded' : 'recorded',
-    answered: true,
-    hungUpBy: end.by,
-    detail,
+/** What the parts of a conversation share. */
+export interface Conversation extends Talk {
+  call: SelectedCall;
+  tape: Tape;
+  watch: RefusalWatch;
+  state: {
+    /** The refusal has been dealt with. */
+    refused: boolean;
+    /** Media no longer passes here: the media plane died, the parties fax, or we left. */
+    away: boolean;
+    /** A party would not let us leave. */
+    stays: boolean;
   };
 }
 
-async function startRecording(call: SelectedCall): Promise<Recording | string> {
-  const { invite, rule, media, house } = call;
-  const { campaign, constraint } = rule;
-  try {
-    const recording = await Recording.start(
-      media,
-      {
-        call: invite.call,
-        campaign,
-        constraint,
-        retainUntil: retainUntil(new Date(), constraint, campaign),
-        parties: parties(invite, campaign.direction === 'inbound', house),
-      },
-      house,
-    );
-    house.metrics.recordingStarted();
-    return recording;
-  } catch (error) {
-    const detail = error instanceof RecordingRefused ? error.reason : messageOf(error);
-    house.metrics.recordingFailed(error instanceof RecordingRefused ? 'store' : 'ledger');
-    house.log.error({ call: invite.call, err: error }, 'not recorded');
-    return detail;
-  }
+/** Ties the legs together and carries their conversation. */
+export async function bridge(call: SelectedCall, legs: Legs, told: Told): Promise<Outcome> {
+  using limit = callLimit(call.house);
+  const pair = new Pair(legs, directCrossing);
+  return await converse(call, { pair, talking: pair.carry(limit.signal), limit }, told);
 }
 
-async function keep(
-  { invite, house }: SelectedCall,
-  recording: Recording,
-  failure: string | undefined,
-): Promise<void> {
-  await recording.finish(
-    failure === undefined ? 'hangup' : failure === 'media-lost' ? failure : 'interrupted',
-  );
-  if (failure === undefined) house.metrics.recordingKept();
-  else house.metrics.recordingFailed(failure);
-  house.log.info({ call: invite.call, recording: recording.id, failure }, 'recording closed');
-}
-
-/** Writes what was played and how the window ended. */
-export async function writeAnnounced(
-  call: SelectedCall,
-  announced: Announced,
-  watch: RefusalWatch,
-): Promise<void> {
-  const { invite, rule, house } = call;
-  if (announced.kind === 'refused') await writeRefusal(call, watch);
-  if (announced.kind === 'ended' || announced.played === undefined) return;
-  const { name, hash } = rule.prompt;
-  await house.ledger.append({
-    kind: 'call.told',
-    call: invite.call,
-    prompt: name,
-    hash,
-    ...announced.played,
+/** From here on both parties talk, until one of them hangs up. */
+export async function converse(call: SelectedCall, talk: Talk, { watch, mayRecord }: Told): Promise<Outcome> {
+  const { media, house, listed } = call;
+  const { pair, talking } = talk;
+  listed.legs = [pair.legs.caller, pair.legs.agent];
+  const faxed = new AbortController();
+  await using tape = new Tape(call);
+  const state = { refused: false, away: false, stays: false };
+  const conversation: Conversation = { ...talk, call, tape, watch, state };
+  pair.crossing = anchoredCrossing(media, {
+    changed: () => tape.follow(media),
+    faxed: () => {
+      pair.crossing = directCrossing;
+      faxed.abort();
+    },
   });
+  using _desk = agentDesk(call, pair);
+  if (mayRecord && !watch.refused.aborted) await tape.start();
+
+  const timeoutMs = house.config.sip.mediaTimeoutSeconds * 1_000;
+  const silent = watchSilence({ media, pair, timeoutMs, now: house.now });
+  for (let over = false; !over;) {
+    if (mayLeave(conversation)) await leave(conversation);
+    listed.state = !tape.running ? 'unrecorded' : tape.paused ? 'paused' : 'recording';
+    const turn = await firstOf({
+      ended: () => talking,
+      refused: whenAborted(state.refused ? never : watch.refused),
+      failed: whenAborted(tape.failed),
+      lost: whenAborted(state.away ? never : media.lost),
+      faxed: whenAborted(state.away ? never : faxed.signal),
+      silent: state.away ? whenAborted(never) : silent,
+      ordered: (signal) => listed.ordered(signal),
+    });
+    // Stopped before the refusal is looked at: one in the same instant as the hang-up still counts (I2).
+    if (turn.won === 'ended') await tape.stop();
+    if (watch.refused.aborted && !state.refused) {
+      state.refused = true;
+      await tape.refuse(watch);
+    }
+    switch (turn.won) {
+      case 'ended':
+        over = true;
+        await tape.end('hangup');
+        break;
+      case 'refused':
+        break;
+      case 'failed':
+        await tape.end('interrupted', 'sink-failed');
+        break;
+      case 'lost':
+        await tape.end('media-lost', 'media-lost');
+        await leave(conversation);
+        break;
+      case 'faxed':
+        state.away = true;
+        await tape.end('fax');
+        await media[Symbol.asyncDispose]();
+        break;
+      case 'silent':
+        fallenSilent(conversation, turn.value === 'dead');
+        break;
+      case 'ordered':
+        await obey(conversation);
+        break;
+      default:
+        assertNever(turn);
+    }
+  }
+  return outcomeOf(conversation, await talking);
 }
 
-async function writeRefusal({ invite, house }: SelectedCall, { refusal }: RefusalWatch): Promise<void> {
-  if (refusal === undefined) return;
-  house.metrics.refusal(refusal.by);
-  house.log.info({ call: invite.call, by: refusal.by }, 'caller refused');
-  await house.ledger.append({ kind: 'call.refused', call: invite.call, by: refusal });
+function outcomeOf({ tape, watch }: Conversation, { by }: PairEnd): Outcome {
+  if (watch.refused.aborted) return { kind: 'refused', answered: true, hungUpBy: by, detail: undefined };
+  const kind = tape.keeps ? 'recorded' : 'unrecorded';
+  return { kind, answered: true, hungUpBy: by, detail: tape.detail };
+}
+
+/** We stay in the media of a call of which something is kept: its party may still refuse by key (I2). */
+function mayLeave({ call, tape, state }: Conversation): boolean {
+  return call.rule.campaign.releaseMedia && !tape.keeps && !state.away && !state.stays;
+}
+
+/** Lets media flow directly from now on; where a party does not agree, everything stays as it was. */
+async function leave({ call, pair, state }: Conversation): Promise<void> {
+  const { media, invite, house } = call;
+  const lost = media.lost.aborted;
+  const left = await leaveMedia(pair, lost ? undefined : media);
+  house.log.info({ call: invite.call, left, lost }, 'leaving the media');
+  state.stays = !left;
+  state.away = left || lost;
+  if (left) await media[Symbol.asyncDispose]();
+}
+
+function fallenSilent({ call, limit }: Conversation, dead: boolean): void {
+  const { invite, house } = call;
+  house.metrics.mediaSilent(dead ? 'both-ways' : 'one-way');
+  house.log.warn({ call: invite.call, dead }, dead ? 'peers are silent and gone' : 'one-way audio');
+  if (dead) limit.end(mediaTimeout);
 }

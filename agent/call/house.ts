@@ -6,6 +6,7 @@ import type { RecordingSink } from '../../media/fork/sink.ts';
 import type { MediaPlane } from '../../media/plane.ts';
 import type { Prompt } from '../../media/prompts/prompt.ts';
 import type { Campaigns } from '../campaigns/campaigns.ts';
+import type { CallRegistry } from './registry.ts';
 import type { Constraint } from '../law/constraint.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Sampler } from '../sampling/sampler.ts';
@@ -35,4 +36,6 @@ export interface House {
   pseudonym: (number: string) => string;
   /** Aborted when running calls must end (drain limit reached). */
   shutdown: AbortSignal;
+  /** The calls in progress, and orders about them. */
+  calls: CallRegistry;
 }

@@ -4,90 +4,13 @@
  * itself, and one rejected re-INVITE blocks every later one (drachtio-srf 5.0.29).
  */
 import type { Side } from '../../config/units.ts';
-import type { MediaSession, MediaSide } from '../../media/plane.ts';
-import { SdpRefused } from '../../media/plane.ts';
-import type { InDialogRequest, Leg, LegEnd, Reoffer, ReofferAnswer } from '../sip/leg.ts';
-import { firstOf, whenAborted } from './first-of.ts';
+import type { InDialogRequest, InDialogResponse, Leg, LegEnd, Reoffer, ReofferAnswer } from '../sip/leg.ts';
+import { otherSide, type Crossing } from './crossing.ts';
+import { after, firstOf, whenAborted } from './first-of.ts';
 
 export type Legs = Record<Side, Leg>;
 
-/** How an offer crosses from one leg to the other. `ask` sends it on and brings the far end's answer. */
-export type Crossing = (
-  from: Side,
-  reoffer: Reoffer,
-  ask: (reoffer: Reoffer) => Promise<ReofferAnswer>,
-) => Promise<ReofferAnswer>;
-
-export function otherSide(side: Side): Side {
-  return side === 'caller' ? 'agent' : 'caller';
-}
-
-/** Media flows directly: offers and answers cross untouched, an offer in a 200 and its answer in the ACK included. */
-export const directCrossing: Crossing = (_from, reoffer, ask) => ask(reoffer);
-
-/**
- * Media is anchored: each side negotiates with us. When the other side refuses, the media plane goes back to what was
- * agreed before, so that the conversation goes on as it was.
- */
-export function anchoredCrossing(media: MediaSession, changed: () => Promise<void>): Crossing {
-  return async (from, { method, offer }, ask) => {
-    const asking = media[from];
-    const asked = media[otherSide(from)];
-    if (offer === undefined) {
-      if (method === 'UPDATE') return { status: 200, sdp: undefined };
-      return {
-        status: 200,
-        sdp: await asking.offer(),
-        acknowledge: (answer) => {
-          if (answer !== undefined) void asking.accept(answer).then(changed, () => undefined);
-        },
-      };
-    }
-    const agreed = await media.snapshot();
-    try {
-      await asking.answer(offer);
-      const answer = await ask({ method, offer: await asked.offer(asking.remoteDirection) });
-      if (answer.status >= 300) {
-        await agreed.restore();
-        return answer;
-      }
-      if (answer.sdp !== undefined) await asked.accept(answer.sdp);
-      const sdp = await asking.answer(offer, asked.remoteDirection);
-      await changed();
-      return { status: 200, sdp };
-    } catch (error) {
-      await agreed.restore();
-      if (error instanceof SdpRefused) return { status: 488, reason: 'Not Acceptable Here', sdp: undefined };
-      throw error;
-    }
-  };
-}
-
-/** Until both legs are bridged, a far end's new offers (a hold during the announcement) are agreed with us alone. */
-export function answerAlone(leg: Leg, side: MediaSide): void {
-  leg.onReoffer(async ({ offer }) => {
-    if (offer !== undefined) return { status: 200, sdp: await side.answer(offer) };
-    return {
-      status: 200,
-      sdp: await side.offer(),
-      acknowledge: (answer) => {
-        if (answer !== undefined) void side.accept(answer).catch(() => undefined);
-      },
-    };
-  });
-}
-
-/**
- * Takes us out of the media: the caller is asked for an offer, which the agent answers (RFC 3725 section 4.1). If
- * either refuses, both keep what they had.
- */
-export async function releaseMedia({ caller, agent }: Legs): Promise<boolean> {
-  const offered = await caller.reoffer({ method: 'INVITE', offer: undefined });
-  if (offered.status >= 300 || offered.sdp === undefined) return false;
-  const answered = await agent.reoffer({ method: 'INVITE', offer: offered.sdp });
-  offered.acknowledge?.(answered.sdp);
-  return answered.status < 300;
-}
+const sides = ['caller', 'agent'] as const;
 
 /** Which far end hung up, or that we did. */
 export interface PairEnd {
@@ -95,35 +18,141 @@ export interface PairEnd {
   reason: string | undefined;
 }
 
-/**
- * Ties two legs together until one of them ends. The other is then hung up with the reason handed on (RFC 3326).
- *
- * @param limit aborts when the pair must be ended by us (maximum duration, shutdown)
- */
-export async function carryLegs(legs: Legs, crossing: Crossing, limit: AbortSignal): Promise<PairEnd> {
-  let negotiating = false;
-  for (const side of ['caller', 'agent'] as const) {
-    const other = legs[otherSide(side)];
-    legs[side].onReoffer(async (reoffer) => {
-      // Two offers must not cross (RFC 3261 section 14.2): the one that finds us busy tries again after its 491.
-      if (negotiating) return { status: 491, reason: 'Request Pending', sdp: undefined };
-      negotiating = true;
-      try {
-        return await crossing(side, reoffer, (on) => other.reoffer(on));
-      } finally {
-        negotiating = false;
-      }
-    });
-    legs[side].onRequest((request: InDialogRequest) => other.request(request));
+/** Sees the requests within a dialog before they are passed on; `pass` passes one on. */
+export type Intercept = (
+  from: Side,
+  request: InDialogRequest,
+  pass: (request: InDialogRequest) => Promise<InDialogResponse>,
+) => Promise<InDialogResponse>;
+
+/** An offer and its answer, until both sides know of it. */
+interface Turn {
+  over: Promise<unknown>;
+  /** The far end that was asked has answered: only the one that asked is still to be told. */
+  settling: boolean;
+}
+
+/** Two legs that are tied together. */
+export class Pair {
+  readonly legs: Legs;
+  /** How offers cross from now on: directly, or anchored. */
+  crossing: Crossing;
+  /** What is done with requests that are passed along; by default nothing. */
+  intercept: Intercept = (_from, request, pass) => pass(request);
+  /** The negotiation that is open: the far ends' or ours. Two offers must not cross (RFC 3261 section 14.2). */
+  #open: Turn | undefined;
+  #tied = new AbortController();
+
+  constructor(legs: Legs, crossing: Crossing) {
+    this.legs = { ...legs };
+    this.crossing = crossing;
+    for (const side of sides) this.#tie(side);
   }
 
-  const first = await firstOf({
-    caller: whenAborted(legs.caller.ended),
-    agent: whenAborted(legs.agent.ended),
-    tacet: whenAborted(limit),
-  });
-  const ended = first.won === 'tacet' ? undefined : (first.value as LegEnd);
-  const by = ended?.by === 'peer' && first.won !== 'tacet' ? first.won : 'tacet';
-  await Promise.all([legs.caller.hangUp(ended?.reason), legs.agent.hangUp(ended?.reason)]);
-  return { by, reason: ended?.reason };
+  get ended(): AbortSignal {
+    return AbortSignal.any(sides.map((side) => this.legs[side].ended));
+  }
+
+  /** Puts another leg in a side's place; the one that was there is the caller's to end. */
+  replace(side: Side, leg: Leg): void {
+    this.legs[side] = leg;
+    this.#tie(side);
+    this.#tied.abort();
+    this.#tied = new AbortController();
+  }
+
+  /** Negotiates by ourselves when no other negotiation is open; a far end's offer meanwhile is asked to wait (491). */
+  async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#open !== undefined) await this.#open.over;
+    return await this.#negotiate(work);
+  }
+
+  /** Our own offer to one side, again after a 491 when its time has come (RFC 3261 section 14.1), four times at most. */
+  async insist(side: Side, reoffer: Reoffer): Promise<ReofferAnswer> {
+    const leg = this.legs[side];
+    for (let attempt = 0; ; attempt++) {
+      const answer = await leg.reoffer(reoffer);
+      if (answer.status !== 491 || attempt === 3) return answer;
+      await firstOf({ turn: after(leg.glareDelayMs()), ended: whenAborted(leg.ended) });
+    }
+  }
+
+  /**
+   * Waits until one of the legs ends. The other is then hung up with the reason handed on (RFC 3326).
+   *
+   * @param limit aborts when the pair must be ended by us (maximum duration, shutdown); a string as reason is the Reason
+   */
+  async carry(limit: AbortSignal): Promise<PairEnd> {
+    for (;;) {
+      const { caller, agent } = this.legs;
+      const first = await firstOf({
+        caller: whenAborted(caller.ended),
+        agent: whenAborted(agent.ended),
+        tacet: whenAborted(limit),
+        replaced: whenAborted(this.#tied.signal),
+      });
+      if (first.won === 'replaced') continue;
+      const ended = first.won === 'tacet' ? undefined : (first.value as LegEnd);
+      const by = ended?.by === 'peer' && first.won !== 'tacet' ? first.won : 'tacet';
+      const reason = ended?.reason ?? (typeof limit.reason === 'string' ? limit.reason : undefined);
+      await Promise.all(sides.map((side) => this.legs[side].hangUp(reason)));
+      return { by, reason };
+    }
+  }
+
+  #tie(side: Side): void {
+    const leg = this.legs[side];
+    leg.onReoffer((reoffer) => this.#cross(side, reoffer));
+    leg.onRequest((request) => this.intercept(side, request, (on) => this.legs[otherSide(side)].request(on)));
+  }
+
+  async #cross(side: Side, reoffer: Reoffer): Promise<ReofferAnswer> {
+    // Whose own leg has been answered may find the other one still being told: that is soon over, and no glare.
+    while (this.#open?.settling === true) await this.#open.over;
+    // Else the one that finds us busy tries again after its 491, each side after its own time.
+    if (this.#open !== undefined) return { status: 491, reason: 'Request Pending', sdp: undefined };
+    const answering = Promise.withResolvers<ReofferAnswer>();
+    void this.#negotiate(async (turn) => {
+      try {
+        const answer = await this.crossing(side, reoffer, async (on) => {
+          const theirs = await this.legs[otherSide(side)].reoffer(on);
+          turn.settling = theirs.acknowledge === undefined;
+          return theirs;
+        });
+        await this.#untilAcknowledged(answer, answering.resolve);
+      } catch (error) {
+        answering.reject(error);
+      }
+    });
+    return await answering.promise;
+  }
+
+  /** Gives the answer on; one that asks for an answer in the ACK is settled when that has come. */
+  async #untilAcknowledged(answer: ReofferAnswer, give: (answer: ReofferAnswer) => void): Promise<void> {
+    const { acknowledge } = answer;
+    if (acknowledge === undefined) {
+      give(answer);
+      return;
+    }
+    const acknowledged = Promise.withResolvers<undefined>();
+    give({
+      ...answer,
+      acknowledge: async (mine) => {
+        await Promise.resolve(acknowledge(mine)).finally(() => acknowledged.resolve(undefined));
+      },
+    });
+    await acknowledged.promise;
+  }
+
+  async #negotiate<T>(work: (turn: Turn) => Promise<T>): Promise<T> {
+    const over = Promise.withResolvers<undefined>();
+    const turn: Turn = { over: over.promise, settling: false };
+    this.#open = turn;
+    try {
+      return await work(turn);
+    } finally {
+      this.#open = undefined;
+      over.resolve(undefined);
+    }
+  }
 }

@@ -1,10 +1,12 @@
 /** Outbound, the default placement: the called party answers, is told, and is then put through to the agent. */
-import { announce, hearRefusal } from './announcement.ts';
-import { converse, writeAnnounced } from './conversation.ts';
+import { hearRefusal } from './announcement.ts';
+import { bridge } from './conversation.ts';
+import { answerAlone } from './crossing.ts';
+import { keypadOf } from './keys.ts';
 import { accepts, type SelectedCall } from './selected.ts';
-import { answerAlone } from './legs.ts';
 import { outcomeOfStatus, type Outcome } from './outcome.ts';
 import { callRoute } from './routes.ts';
+import { tell } from './telling.ts';
 
 export async function announceOnAnswer(call: SelectedCall, answer: string): Promise<Outcome> {
   const { invite, rule, media, house } = call;
@@ -45,27 +47,20 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
   }
   await media.disconnect();
   await using agent = await invite.answer(answer);
-  answerAlone(caller, media.caller);
-  answerAlone(agent, media.agent);
-  using watch = hearRefusal(media.caller, rule.campaign.refusalKeys);
+  answerAlone(caller, media, 'caller');
+  answerAlone(agent, media, 'agent');
+  using watch = hearRefusal(keypadOf(media.caller, caller, house.now), rule.campaign.refusalKeys);
 
-  const { prompt, campaign } = rule;
   const ended = AbortSignal.any([caller.ended, agent.ended, house.shutdown]);
   const told = new AbortController();
-  const agentHears = media.agent.play(prompt, AbortSignal.any([told.signal, ended]));
-  const announced = await announce(
-    media.caller,
-    { prompt, graceMs: campaign.announcement.graceMs },
-    watch,
-    ended,
-  );
+  const agentHears = media.agent.play(rule.prompt, AbortSignal.any([told.signal, ended]));
+  const announced = await tell(call, watch, ended);
   told.abort();
   await agentHears;
-  await writeAnnounced(call, announced, watch);
   if (announced.kind === 'ended') {
     const hungUpBy = caller.ended.aborted ? 'caller' : agent.ended.aborted ? 'agent' : 'tacet';
     return { kind: 'abandoned', answered: false, hungUpBy, detail: undefined };
   }
   await media.connect();
-  return await converse(call, { legs: { caller, agent }, watch, mayRecord: announced.kind === 'told' });
+  return await bridge(call, { caller, agent }, { watch, mayRecord: announced.kind === 'told' });
 }

@@ -2,10 +2,15 @@
 import type { Invite } from '../sip/invite.ts';
 import { InviteCancelled } from '../sip/invite.ts';
 import type { Leg } from '../sip/leg.ts';
-import type { House } from './house.ts';
-import { carryLegs, directCrossing } from './legs.ts';
+import type { Talk } from './conversation.ts';
+import { directCrossing } from './crossing.ts';
+import { firstOf } from './first-of.ts';
+import type { CampaignRule, House } from './house.ts';
+import { Pair } from './legs.ts';
 import { callLimit } from './limit.ts';
+import { recordOnDemand } from './on-demand.ts';
 import { outcomeOfStatus, type Outcome, type OutcomeKind } from './outcome.ts';
+import type { EnteredCall } from './registry.ts';
 import { callRoute } from './routes.ts';
 
 /** What a call that got through is to be called, and who wants to know when it does. */
@@ -15,8 +20,17 @@ export interface PassedAs {
   onAnswered?: () => void;
 }
 
+export interface PassedCall {
+  invite: Invite;
+  house: House;
+  listed: EnteredCall;
+  /** The rules under which it may yet be recorded by order. */
+  rule: CampaignRule | undefined;
+}
+
 /** Connects the caller with the route's first willing peer and gets out of the way. */
-export async function passThrough(invite: Invite, house: House, passed: PassedAs): Promise<Outcome> {
+export async function passThrough(call: PassedCall, passed: PassedAs): Promise<Outcome> {
+  const { invite, house } = call;
   const { body: sdp, contentType } = invite;
   const dialled = await callRoute(invite, house, {
     body: () => Promise.resolve(sdp === undefined ? { sdp } : { sdp, contentType }),
@@ -49,14 +63,29 @@ export async function passThrough(invite: Invite, house: House, passed: PassedAs
     passed.onAnswered?.();
     const legs = invite.from.kind === 'trunk' ? { caller: near, agent: far } : { caller: far, agent: near };
     using limit = callLimit(house);
-    const end = await carryLegs(legs, directCrossing, limit.signal);
-    return { kind: passed.kind, answered: true, hungUpBy: end.by, detail: passed.detail };
+    const pair = new Pair(legs, directCrossing);
+    return await talk(call, passed, { pair, talking: pair.carry(limit.signal), limit });
   } catch (error) {
     if (!(error instanceof InviteCancelled) && !invite.cancelled.aborted) throw error;
     if (dialled.kind === 'offered') await dialled.release();
     return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: undefined };
   } finally {
     await (far ?? (dialled.kind === 'answered' ? dialled.leg : undefined))?.hangUp();
+  }
+}
+
+/** Nobody listens, until the call ends or somebody orders it to be recorded. */
+async function talk(call: PassedCall, { kind, detail }: PassedAs, talk: Talk): Promise<Outcome> {
+  const { listed } = call;
+  const { pair, talking } = talk;
+  listed.legs = [pair.legs.caller, pair.legs.agent];
+  for (;;) {
+    listed.state = 'passing';
+    const turn = await firstOf({ ended: () => talking, ordered: (over) => listed.ordered(over) });
+    if (turn.won === 'ended') return { kind, answered: true, hungUpBy: turn.value.by, detail };
+    const order = listed.take();
+    const recorded = order === undefined ? undefined : await recordOnDemand(call, talk, order);
+    if (recorded !== undefined) return recorded;
   }
 }
 

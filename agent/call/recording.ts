@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { EpochMicros, RecordingId, Side } from '../../config/units.ts';
 import { messageOf } from '../../config/errors.ts';
 import type { DestroyReason, RecordingEnd, RecordingSink, RecordingStream } from '../../media/fork/sink.ts';
-import type { ForkTotals, MediaFork, MediaSession } from '../../media/plane.ts';
+import type { ForkTotals, GapKind, MediaFork, MediaSession } from '../../media/plane.ts';
 import type { Campaign } from '../../config/schema.ts';
 import type { CallId } from '../../config/units.ts';
 import type { Constraint } from '../law/constraint.ts';
@@ -23,6 +23,14 @@ export interface RecordingMeans {
   now: () => EpochMicros;
 }
 
+/**
+ * Why nothing is captured for a while: somebody is on hold, somebody asked for it, or a party has joined who has not been told
+ * yet. Several can hold at once; capture goes on when none does (I1, I8).
+ */
+export type Silence = 'hold' | 'paused' | 'untold';
+
+const gapOf: Record<Silence, GapKind> = { hold: 'hold', paused: 'paused', untold: 'paused' };
+
 /** A recording in progress, until `finish` or `destroy`. Leaving the scope without either ends it as interrupted. */
 export class Recording implements AsyncDisposable {
   readonly id: RecordingId;
@@ -31,7 +39,9 @@ export class Recording implements AsyncDisposable {
   readonly #stream: RecordingStream;
   readonly #fork: MediaFork;
   readonly #sides: Side[] = ['caller', 'agent'];
-  #heldSince: EpochMicros | undefined;
+  readonly #silences = new Set<Silence>();
+  /** The gap that is open: since when, and what it is declared as. */
+  #silent: { from: EpochMicros; kind: GapKind } | undefined;
   #turn: Promise<void> = Promise.resolve();
   #stopped: Promise<ForkTotals> | undefined;
   #fate: 'kept' | 'destroyed' | undefined;
@@ -95,12 +105,52 @@ export class Recording implements AsyncDisposable {
   /** Capture follows the conversation: it stops while either party holds the other (I8), and the gap is declared. */
   async follow(media: MediaSession): Promise<void> {
     const talking = media.caller.remoteDirection === 'sendrecv' && media.agent.remoteDirection === 'sendrecv';
-    this.#turn = this.#turn.then(async () => {
-      if (this.#stopped !== undefined) return;
-      if (!talking && this.#heldSince === undefined) this.#heldSince = await this.#fork.pause();
-      else if (talking && this.#heldSince !== undefined) this.#declareHold(await this.#fork.resume());
+    await (talking ? this.sound('hold') : this.silence('hold'));
+  }
+
+  /**
+   * Captures nothing from now on, for this reason. Resolves when the media plane has confirmed it (I-13).
+   *
+   * @throws when it cannot confirm it: the recording must then be stopped
+   */
+  async silence(why: Silence): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#silences.add(why);
+      const now = await this.#fork.pause();
+      const kind = gapOf[this.#silences.values().next().value ?? why];
+      if (this.#silent?.kind === kind) return;
+      this.#declare(now);
+      this.#silent = { from: now, kind };
     });
-    await this.#turn;
+  }
+
+  /** This reason for silence is over; capture goes on when it was the last. */
+  async sound(why: Silence): Promise<void> {
+    await this.#inTurn(async () => {
+      if (!this.#silences.delete(why)) return;
+      const [next] = this.#silences;
+      if (next !== undefined && gapOf[next] === this.#silent?.kind) return;
+      const at = await (next === undefined ? this.#fork.resume() : this.#fork.pause());
+      this.#declare(at);
+      if (next !== undefined) this.#silent = { from: at, kind: gapOf[next] };
+    });
+  }
+
+  get silent(): boolean {
+    return this.#silences.size > 0;
+  }
+
+  get paused(): boolean {
+    return this.#silences.has('paused');
+  }
+
+  /** One change after the other; none after the stop. */
+  async #inTurn(change: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(async () => {
+      if (this.#stopped === undefined) await change();
+    });
+    this.#turn = turn.catch(() => undefined);
+    await turn;
   }
 
   /** Copies nothing more. Keys heard before are told before this resolves: a refusal in the last instant still counts. */
@@ -114,7 +164,7 @@ export class Recording implements AsyncDisposable {
     if (this.#fate !== undefined) return;
     this.#fate = 'kept';
     const totals = await this.stop();
-    if (this.#heldSince !== undefined) this.#declareHold(totals.stoppedAt);
+    this.#declare(totals.stoppedAt);
     await this.#stream.close({ reason, totals });
     const { packets } = totals;
     await this.#means.ledger.append({
@@ -145,10 +195,11 @@ export class Recording implements AsyncDisposable {
     await this.finish('interrupted');
   }
 
-  #declareHold(to: EpochMicros): void {
-    const from = this.#heldSince;
-    this.#heldSince = undefined;
-    if (from === undefined) return;
-    for (const side of this.#sides) this.#stream.gap({ side, from, to, kind: 'hold' });
+  /** Closes the gap that is open, for both sides. */
+  #declare(to: EpochMicros): void {
+    const silent = this.#silent;
+    this.#silent = undefined;
+    if (silent === undefined) return;
+    for (const side of this.#sides) this.#stream.gap({ side, from: silent.from, to, kind: silent.kind });
   }
 }

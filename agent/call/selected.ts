@@ -2,12 +2,14 @@
 import { SdpRefused, type MediaSession, type MediaSide } from '../../media/plane.ts';
 import type { Invite } from '../sip/invite.ts';
 import type { CampaignRule, House } from './house.ts';
+import type { EnteredCall } from './registry.ts';
 
 export interface SelectedCall {
   invite: Invite;
   rule: CampaignRule;
   media: MediaSession;
   house: House;
+  listed: EnteredCall;
 }
 
 /** Pseudonyms by role: the caller is the outside party, whoever dialled. */

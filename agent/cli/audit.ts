@@ -59,6 +59,8 @@ interface Told<Kind extends LedgerEvent['kind']> {
 class Story {
   readonly decided = new Map<string, Told<'call.decided'>>();
   readonly told = new Map<string, Told<'call.told'>[]>();
+  /** Calls that somebody ordered to be recorded, beside the sample. */
+  readonly ordered = new Set<string>();
   readonly refused = new Map<string, Told<'call.refused'>>();
   readonly allowed = new Map<string, Told<'recording.allowed'>>();
   readonly closed = new Map<string, Told<'recording.closed'>>();
@@ -93,10 +95,14 @@ class Story {
         // Told again with its proof when the store confirms it later.
         this.destroyed.set(event.recording, { entry, event });
         return;
+      case 'call.ordered':
+        if (event.verb === 'record' && event.done) this.ordered.add(event.call);
+        return;
       case 'agent.started':
       case 'agent.stopped':
       case 'recording.exported':
       case 'call.linked':
+      case 'call.party':
       case 'call.ended':
     }
   }
@@ -151,8 +157,9 @@ function storedFindings(
   if (allowed.entry.hash !== header.allowedBy) say('names another ledger entry than the one that allowed it');
   for (const difference of differences(header, allowed.event)) say(difference);
   const decided = story.decided.get(call);
-  if (decided?.event.selected !== true) say('is of a call that was not selected');
-  else if (decided.entry.sequence > allowed.entry.sequence) say('was allowed before its call was drawn');
+  if (decided?.event.selected !== true && !story.ordered.has(call)) say('is of a call that was not selected');
+  else if (decided !== undefined && decided.entry.sequence > allowed.entry.sequence)
+    say('was allowed before its call was drawn');
   const told = story.told.get(call) ?? [];
   if (!told.some(({ entry, event }) => event.complete && entry.sequence < allowed.entry.sequence)) {
     say('was allowed before its announcement had been heard to the end');

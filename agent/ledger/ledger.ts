@@ -5,7 +5,7 @@
 import type { Digit } from '../../media/plane.ts';
 import type { DestroyReason } from '../../media/fork/sink.ts';
 import { TacetError } from '../../config/errors.ts';
-import type { CallId, EpochMicros, RecordingId } from '../../config/units.ts';
+import type { CallId, EpochMicros, RecordingId, Side } from '../../config/units.ts';
 
 /** The closed list of things that the ledger tells. */
 export type LedgerEvent =
@@ -37,6 +37,10 @@ export type LedgerEvent =
       complete: boolean;
     }
   | { kind: 'call.refused'; call: CallId; by: Refusal }
+  /** Somebody ordered a recording to begin, pause, go on or end; `done` says whether it did. */
+  | { kind: 'call.ordered'; call: CallId; verb: string; by: string; reason: string; done: boolean }
+  /** Another party is on one side of the call now. */
+  | { kind: 'call.party'; call: CallId; side: Side; party: string; by: PartyChange }
   | {
       kind: 'recording.allowed';
       call: CallId;
@@ -73,6 +77,9 @@ export type LedgerEvent =
       answered: boolean;
       recorded: boolean;
     };
+
+/** How a party came into a call: the far end says so, or it was transferred or picked up. */
+export type PartyChange = 'identity' | 'transfer' | 'pickup';
 
 /** How a refusal was heard; never the audio. */
 export type Refusal = { by: 'key'; digit: Digit; at: EpochMicros };

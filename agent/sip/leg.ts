@@ -1,7 +1,12 @@
 /** One SIP dialog of a call, as the call logic sees it: an end, offers and answers, requests passed along. */
-import type { Dialog, SrfRequest, SrfResponse } from 'drachtio-srf';
+import { randomInt } from 'node:crypto';
+import type { Dialog, SipMessage, SrfRequest, SrfResponse } from 'drachtio-srf';
 import { messageOf } from '../../config/errors.ts';
+import { keyInInfo } from '../../media/dtmf/info.ts';
+import type { Digit } from '../../media/plane.ts';
 import type { LegMarks } from './correlation.ts';
+import { DialogRequests, type DialogAnswer } from './dialog-requests.ts';
+import { endToEnd } from './hop-by-hop.ts';
 
 /** Why a leg is over. */
 export interface LegEnd {
@@ -13,19 +18,34 @@ export interface LegEnd {
 export interface ReofferAnswer {
   status: number;
   reason?: string | undefined;
+  /** The body: SDP, unless `contentType` says otherwise. */
   sdp: string | undefined;
+  contentType?: string | undefined;
+  headers?: Record<string, string>;
   /** Only after an offer without SDP: hands over the answer that the ACK carries (RFC 3261 section 14.1). */
-  acknowledge?: (answer: string | undefined) => void;
+  acknowledge?: (answer: string | undefined) => void | Promise<void>;
 }
 
-/** A re-INVITE or UPDATE that came from a leg's far end; `offer` is undefined in a re-INVITE without SDP. */
+/** A re-INVITE or UPDATE; `offer` is undefined in a re-INVITE without SDP, and in an UPDATE that only says who speaks. */
 export interface Reoffer {
   method: 'INVITE' | 'UPDATE';
+  /** The body: SDP, unless `contentType` says otherwise. */
   offer: string | undefined;
+  contentType?: string | undefined;
+  /** End-to-end headers, identity among them. */
+  headers?: Record<string, string>;
 }
 
-/** Requests that a B2BUA hands through unchanged within a dialog. */
-export const passedMethods = ['INFO', 'MESSAGE', 'NOTIFY', 'REFER'] as const;
+/** Requests that a B2BUA hands through within a dialog. */
+export const passedMethods = [
+  'INFO',
+  'MESSAGE',
+  'NOTIFY',
+  'OPTIONS',
+  'PUBLISH',
+  'REFER',
+  'SUBSCRIBE',
+] as const;
 
 export interface InDialogRequest {
   method: (typeof passedMethods)[number];
@@ -33,17 +53,18 @@ export interface InDialogRequest {
   body: string | undefined;
 }
 
-/** End-to-end headers of a request passed within a dialog. */
-const passedHeaders = [
-  'Content-Type',
-  'Info-Package',
-  'Event',
-  'Subscription-State',
-  'Refer-To',
-  'Referred-By',
-  'Replaces',
-  'Reason',
-];
+export interface InDialogResponse {
+  status: number;
+  reason?: string | undefined;
+  headers?: Record<string, string>;
+  body?: string | undefined;
+}
+
+/** What both ends of a dialog have agreed on last, as the bodies read. */
+export interface Agreed {
+  local: string | undefined;
+  remote: string | undefined;
+}
 
 /** Marks of a leg that belongs to no call. */
 const unmarked: LegMarks = { headers: () => ({}), heard: () => undefined };
@@ -55,16 +76,25 @@ const unmarked: LegMarks = { headers: () => ({}), heard: () => undefined };
 export class Leg implements AsyncDisposable {
   readonly #dialog: Dialog;
   readonly #marks: LegMarks;
+  readonly #requests: DialogRequests;
   readonly #ended = new AbortController();
   readonly #acknowledged: Promise<string | undefined>;
+  readonly #keyListeners = new Set<(digit: Digit) => void>();
+  readonly #agreed: Agreed;
+  #identity: string | undefined;
+  #identityListener: (identity: string) => void = () => undefined;
   /** Until somebody knows what to do with a new offer, the far end is asked to try again (RFC 3261 section 14.2). */
   #answerReoffer: (reoffer: Reoffer) => Promise<ReofferAnswer> = () =>
     Promise.resolve({ status: 491, reason: 'Request Pending', sdp: undefined });
-  #answerRequest: (request: InDialogRequest) => Promise<number> = () => Promise.resolve(200);
+  #answerRequest: (request: InDialogRequest) => Promise<InDialogResponse> = () =>
+    Promise.resolve({ status: 200 });
 
   constructor(dialog: Dialog, marks: LegMarks = unmarked) {
     this.#dialog = dialog;
     this.#marks = marks;
+    this.#requests = new DialogRequests(dialog, marks);
+    this.#agreed = { local: written(dialog.local.sdp), remote: written(dialog.remote.sdp) };
+    this.#identity = identityIn(dialog.type === 'uas' ? dialog.req : dialog.res);
     this.#acknowledged = this.#nextAck();
     dialog.on('destroy', (bye) => {
       const reason = bye.get('Reason');
@@ -88,62 +118,84 @@ export class Leg implements AsyncDisposable {
     return this.#ended.signal.aborted ? (this.#ended.signal.reason as LegEnd) : undefined;
   }
 
-  get callId(): string {
-    return this.#dialog.sip.callId;
+  /** How the far end and we name this dialog (RFC 3261 section 12). */
+  get dialog(): { callId: string; localTag: string; remoteTag: string } {
+    return this.#dialog.sip;
+  }
+
+  /** What was agreed with the far end last. */
+  get agreed(): Readonly<Agreed> {
+    return this.#agreed;
+  }
+
+  /** Who the far end says it is: P-Asserted-Identity (RFC 3325), else Remote-Party-ID. */
+  get identity(): string | undefined {
+    return this.#identity;
   }
 
   /** The SDP in the first ACK of a leg that we answered with an offer; undefined when the leg ended before. */
   async answerInAck(): Promise<string | undefined> {
-    return this.#acknowledged;
+    const answer = await this.#acknowledged;
+    if (answer !== undefined) this.#agreed.remote = answer;
+    return answer;
   }
 
-  /** Sends a re-INVITE (or UPDATE); without `offer` it asks the far end for one. A lost connection is a 503. */
-  async reoffer(reoffer: Reoffer): Promise<ReofferAnswer> {
+  /** Time to wait after a 491, milliseconds: who owns the Call-ID waits longer, so that both do not meet again (RFC 3261 section 14.1). */
+  glareDelayMs(): number {
+    return 10 * (this.#dialog.type === 'uac' ? randomInt(210, 401) : randomInt(0, 201));
+  }
+
+  /**
+   * Sends a re-INVITE or UPDATE; without `offer` a re-INVITE asks the far end for one. An UPDATE goes out as a re-INVITE to
+   * who does not allow UPDATE (RFC 3311 section 4). A lost connection is a 503.
+   */
+  async reoffer({ method: asked, offer, contentType, headers }: Reoffer): Promise<ReofferAnswer> {
     if (this.ended.aborted) return { status: 481, sdp: undefined };
-    const { uri } = this.#dialog.remote;
-    const { answer, signed } = await this.#reofferOnce(reoffer, this.#signed(reoffer.method, uri));
-    return signed === undefined || this.ended.aborted
-      ? answer
-      : (await this.#reofferOnce(reoffer, signed)).answer;
-  }
-
-  async #reofferOnce(
-    { method, offer }: Reoffer,
-    signature: Record<string, string>,
-  ): Promise<{ answer: ReofferAnswer; signed?: Record<string, string> | undefined }> {
+    const method = asked === 'UPDATE' && !this.#allowsUpdate ? 'INVITE' : asked;
+    if (method === 'INVITE' && asked === 'UPDATE' && offer === undefined)
+      return { status: 200, sdp: undefined };
     const { contact } = this.#dialog.local;
-    return new Promise((resolveWith) => {
-      const resolve = (answer: ReofferAnswer, signed?: Record<string, string>): void =>
-        resolveWith({ answer, signed });
-      this.#dialog.request(
-        {
+    try {
+      return this.#answered(
+        offer,
+        await this.#requests.send({
           method,
           headers: {
+            ...headers,
             ...(contact === undefined ? {} : { Contact: contact }),
-            ...this.#marks.headers(),
-            ...signature,
+            ...(offer === undefined || contentType === undefined ? {} : { 'Content-Type': contentType }),
           },
-          ...(offer === undefined ? { noAck: true } : { body: offer }),
-        },
-        (error, response, ack) => {
-          if (error !== null && error !== undefined) {
-            return resolve({ status: 503, reason: messageOf(error), sdp: undefined });
-          }
-          if (response === undefined || response.status < 200) return;
-          this.#marks.heard(response);
-          const sdp = response.body === '' ? undefined : response.body;
-          const answer: ReofferAnswer = {
-            status: response.status,
-            reason: response.reason,
-            sdp,
-            ...(ack === undefined
-              ? {}
-              : { acknowledge: (given) => ack(given === undefined ? {} : { body: given }) }),
-          };
-          resolve(answer, this.#signedFor(response));
-        },
+          body: offer,
+        }),
       );
-    });
+    } catch (error) {
+      return { status: 503, reason: messageOf(error), sdp: undefined };
+    }
+  }
+
+  #answered(offer: string | undefined, { response, ack }: DialogAnswer): ReofferAnswer {
+    const sdp = written(response.body);
+    if (response.status < 300) {
+      if (offer !== undefined) this.#agreed.local = offer;
+      if (sdp !== undefined) this.#agreed.remote = sdp;
+      this.#tellIdentity(response);
+    }
+    const { 'content-type': contentType, ...headers } = endToEnd(response);
+    const { status, reason } = response;
+    const answer: ReofferAnswer = { status, reason, sdp, contentType, headers };
+    if (ack === undefined) return answer;
+    return {
+      ...answer,
+      acknowledge: (mine) => {
+        if (mine !== undefined) this.#agreed.local = mine;
+        ack(mine === undefined ? {} : { body: mine });
+      },
+    };
+  }
+
+  get #allowsUpdate(): boolean {
+    const { type, req, res } = this.#dialog;
+    return listed((type === 'uas' ? req : res).get('Allow')).includes('UPDATE');
   }
 
   /** From now on `handler` says how re-INVITEs and UPDATEs of the far end are answered; one that throws is a 500. */
@@ -151,27 +203,35 @@ export class Leg implements AsyncDisposable {
     this.#answerReoffer = handler;
   }
 
-  /** From now on `handler` says with which status other requests of the far end are answered. */
-  onRequest(handler: (request: InDialogRequest) => Promise<number>): void {
+  /** From now on `handler` says how other requests of the far end are answered. */
+  onRequest(handler: (request: InDialogRequest) => Promise<InDialogResponse>): void {
     this.#answerRequest = handler;
   }
 
-  /** Sends a request within the dialog and tells the final status; 481 when the leg is over. */
-  async request({ method, headers, body }: InDialogRequest): Promise<number> {
-    if (this.ended.aborted) return 481;
+  /** From now on `listener` hears of it when another person than before is at the far end (connected identity). */
+  onIdentity(listener: (identity: string) => void): void {
+    this.#identityListener = listener;
+  }
+
+  /** Calls back for every key that the far end tells by INFO. */
+  onKey(listener: (digit: Digit) => void): Disposable {
+    this.#keyListeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#keyListeners.delete(listener) };
+  }
+
+  /** Sends a request within the dialog and brings the final response; 481 when the leg is over. */
+  async request({ method, headers, body }: InDialogRequest): Promise<InDialogResponse> {
+    if (this.ended.aborted) return { status: 481 };
     try {
-      const send = (signature: Record<string, string>): Promise<SrfResponse> =>
-        this.#dialog.request({
-          method,
-          headers: { ...headers, ...this.#marks.headers(), ...signature },
-          ...(body === undefined ? {} : { body }),
-        });
-      const response = await send(this.#signed(method, this.#dialog.remote.uri));
-      this.#marks.heard(response);
-      const signed = this.#signedFor(response);
-      return signed === undefined ? response.status : (await send(signed)).status;
+      const { response } = await this.#requests.send({ method, headers, body });
+      return {
+        status: response.status,
+        reason: response.reason,
+        headers: endToEnd(response),
+        body: written(response.body),
+      };
     } catch {
-      return 503;
+      return { status: 503 };
     }
   }
 
@@ -179,10 +239,8 @@ export class Leg implements AsyncDisposable {
   async hangUp(reason?: string): Promise<void> {
     if (this.ended.aborted) return;
     this.#ended.abort({ by: 'tacet', reason } satisfies LegEnd);
-    const headers = { ...(reason === undefined ? {} : { Reason: reason }), ...this.#marks.headers() };
     try {
-      const signature = await this.#byeSigned(headers);
-      if (signature !== 'taken') await this.#dialog.destroy({ headers: { ...headers, ...signature } });
+      await this.#requests.bye(reason === undefined ? {} : { Reason: reason });
     } catch {
       // The dialog is gone at the server (its connection was lost, or a BYE crossed ours): nothing left to end.
     }
@@ -192,74 +250,96 @@ export class Leg implements AsyncDisposable {
     await this.hangUp();
   }
 
-  /**
-   * On a dialog that was challenged: sends the BYE with credentials. 'taken' when the far end is content, else what a
-   * second BYE must be signed with. `destroy` alone would forget the dialog with the first answer, a challenge included.
-   */
-  async #byeSigned(headers: Record<string, string>): Promise<Record<string, string> | 'taken'> {
-    const signature = this.#signed('BYE', this.#dialog.remote.uri);
-    if (Object.keys(signature).length === 0) return {};
-    const bye = await this.#dialog.request({ method: 'BYE', headers: { ...headers, ...signature } });
-    return this.#signedFor(bye) ?? 'taken';
-  }
-
-  /** Credentials for a request before anybody asks again: what a challenged dialog owes from then on. */
-  #signed(method: string, uri: string): Record<string, string> {
-    return this.#marks.digest?.sign(method, uri) ?? {};
-  }
-
-  /** Credentials for the request that this response refuses; undefined when it does not, or must not be given any. */
-  #signedFor(response: SrfResponse): Record<string, string> | undefined {
-    if (this.#marks.digest?.challenged(response, false) !== true) return undefined;
-    return this.#marks.digest.sign(response.req.method, response.req.uri);
-  }
-
   async #reoffered(method: Reoffer['method'], req: SrfRequest, res: SrfResponse): Promise<void> {
     this.#marks.heard(req);
-    const offer = req.body === '' ? undefined : req.body;
-    // A refresh without SDP concerns this leg alone (RFC 4028 section 7.4).
-    if (method === 'UPDATE' && offer === undefined) {
-      return void res.send(200, { headers: this.#marks.headers() });
+    const offer = written(req.body);
+    const elsewho = this.#tellIdentity(req);
+    if (!elsewho && this.#isRefresh(method, offer)) {
+      this.#answerWith(res, { status: 200, sdp: offer === undefined ? undefined : this.#agreed.local });
+      return;
     }
     const ack = method === 'INVITE' && offer === undefined ? this.#nextAck() : undefined;
-    const answer: ReofferAnswer = await this.#answerReoffer({ method, offer }).catch((error: unknown) => ({
-      status: 500,
-      reason: messageOf(error).slice(0, 60),
-      sdp: undefined,
-    }));
-    if (this.ended.aborted) return;
-    const headers = this.#marks.headers();
-    res.send(
-      answer.status,
-      answer.reason,
-      answer.sdp === undefined
-        ? { headers }
-        : { body: answer.sdp, headers: { ...headers, 'Content-Type': 'application/sdp' } },
+    const { 'content-type': contentType, ...headers } = endToEnd(req);
+    const answer: ReofferAnswer = await this.#answerReoffer({ method, offer, contentType, headers }).catch(
+      (error: unknown) => ({ status: 500, reason: messageOf(error).slice(0, 60), sdp: undefined }),
     );
-    if (ack !== undefined) answer.acknowledge?.(await ack);
+    // Whoever waits for an answer in an ACK is told that none comes.
+    if (this.ended.aborted) return void (await answer.acknowledge?.(undefined));
+    this.#answerWith(res, answer);
+    if (answer.status >= 300) return;
+    if (offer !== undefined) this.#agreed.remote = offer;
+    if (answer.sdp !== undefined) this.#agreed.local = answer.sdp;
+    if (ack === undefined) return;
+    const answered = await ack;
+    if (answered !== undefined) this.#agreed.remote = answered;
+    await answer.acknowledge?.(answered);
+  }
+
+  #answerWith(res: SrfResponse, { status, reason, sdp, contentType, headers = {} }: ReofferAnswer): void {
+    const all = { ...headers, ...this.#marks.headers() };
+    res.send(
+      status,
+      reason,
+      sdp === undefined
+        ? { headers: all }
+        : { body: sdp, headers: { ...all, 'Content-Type': contentType ?? 'application/sdp' } },
+    );
+  }
+
+  /** A refresh concerns this leg alone (RFC 4028 section 7.4): an UPDATE without SDP, or the description agreed before. */
+  #isRefresh(method: Reoffer['method'], offer: string | undefined): boolean {
+    if (offer === undefined) return method === 'UPDATE';
+    return offer === this.#agreed.remote && this.#agreed.local !== undefined;
+  }
+
+  #tellIdentity(message: SipMessage): boolean {
+    const identity = identityIn(message);
+    if (identity === undefined || identity === this.#identity) return false;
+    this.#identity = identity;
+    this.#identityListener(identity);
+    return true;
   }
 
   async #requested(method: InDialogRequest['method'], req: SrfRequest, res: SrfResponse): Promise<void> {
     this.#marks.heard(req);
-    const headers = Object.fromEntries(
-      passedHeaders.flatMap((name) => {
-        const value = req.get(name);
-        return value === undefined ? [] : [[name, value]];
-      }),
-    );
-    const body = req.body === '' ? undefined : req.body;
-    const status = await this.#answerRequest({ method, headers, body }).catch(() => 500);
-    if (!this.ended.aborted) res.send(status, { headers: this.#marks.headers() });
+    const body = written(req.body);
+    const key = method === 'INFO' ? keyInInfo(req.get('Content-Type'), body) : undefined;
+    if (key !== undefined) for (const listener of this.#keyListeners) listener(key);
+    const response: InDialogResponse = await this.#answerRequest({
+      method,
+      headers: endToEnd(req),
+      body,
+    }).catch(() => ({ status: 500 }));
+    if (this.ended.aborted) return;
+    const { status, reason, headers = {}, body: answer } = response;
+    const all = { ...headers, ...this.#marks.headers() };
+    res.send(status, reason, { headers: all, ...(answer === undefined ? {} : { body: answer }) });
   }
 
   #nextAck(): Promise<string | undefined> {
     return new Promise((resolve) => {
-      const over = (): void => resolve(undefined);
-      this.ended.addEventListener('abort', over, { once: true });
-      this.#dialog.once('ack', (ack) => {
+      const acknowledged = (ack: SrfRequest): void => {
         this.ended.removeEventListener('abort', over);
-        resolve(ack.body === '' ? undefined : ack.body);
-      });
+        resolve(written(ack.body));
+      };
+      const over = (): void => {
+        this.#dialog.removeListener('ack', acknowledged);
+        resolve(undefined);
+      };
+      this.ended.addEventListener('abort', over, { once: true });
+      this.#dialog.once('ack', acknowledged);
     });
   }
+}
+
+function written(body: string): string | undefined {
+  return body === '' ? undefined : body;
+}
+
+function listed(header: string | undefined): string[] {
+  return (header ?? '').split(',').map((each) => each.trim().toUpperCase());
+}
+
+function identityIn(message: SipMessage): string | undefined {
+  return message.get('P-Asserted-Identity') ?? message.get('Remote-Party-ID');
 }

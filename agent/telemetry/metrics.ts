@@ -85,6 +85,11 @@ export class Metrics {
     'Calls of a peer refused with 503 because it was over its limit, by limit.',
     ['peer', 'limit'],
   );
+  readonly #mediaSilent = this.#counter(
+    'media_silent_total',
+    'Calls of which one side fell silent (one-way), or both and a peer was gone (both-ways: ended).',
+    ['kind'],
+  );
   readonly #sipMalformed = this.#counter('sip_malformed_total', 'SIP messages that could not be read.');
 
   constructor() {
@@ -105,6 +110,7 @@ export class Metrics {
     );
     this.#observe('resident_memory_bytes', 'Resident memory of the agent.', () => process.memoryUsage.rss());
     for (const means of ['key', 'voice', 'agent']) this.#refusals.inc({ means }, 0);
+    for (const kind of ['one-way', 'both-ways']) this.#mediaSilent.inc({ kind }, 0);
     for (const counter of [this.#recordingsStarted, this.#recordingsKept, this.#sipMalformed]) counter.inc(0);
     this.#samplerAvailable.set(0);
   }
@@ -147,6 +153,11 @@ export class Metrics {
 
   sipDropped(reason: string): void {
     this.#sipDropped.inc({ reason: label(reason) });
+  }
+
+  /** @param kind `one-way` or `both-ways` */
+  mediaSilent(kind: 'one-way' | 'both-ways'): void {
+    this.#mediaSilent.inc({ kind });
   }
 
   sipMalformed(): void {

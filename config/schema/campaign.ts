@@ -7,6 +7,8 @@ export type ConsentMode = z.infer<typeof consentMode>;
 
 export const digit = z.enum(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'A', 'B', 'C', 'D']);
 
+const code = z.string().regex(/^[0-9*#A-D]{2,8}$/u, 'two to eight keys, e.g. "*71"');
+
 export const recordingClass = z.enum(['quality', 'training', 'complaint', 'contract-proof']);
 export type RecordingClass = z.infer<typeof recordingClass>;
 
@@ -67,6 +69,23 @@ export const campaignSchema = z.strictObject({
         .describe('time to refuse after the prompt has ended'),
     })
     .prefault({}),
+  releaseMedia: z
+    .boolean()
+    .default(false)
+    .describe('leave the media (by re-INVITE) once nothing of the call is kept or will be: after a refusal'),
+  onDemand: z
+    .boolean()
+    .default(false)
+    .describe(
+      'whether a call in progress may be recorded by order, beside the sample and not counted in its rate',
+    ),
+  agentCodes: z
+    .strictObject({
+      pause: code.optional().describe('keys by which the agent pauses the recording, e.g. "*71"'),
+      resume: code.optional().describe('keys by which the agent lets it go on, e.g. "*72"'),
+    })
+    .prefault({})
+    .describe('keys that an agent presses one after the other within three seconds each; left out: none'),
   refusalKeys: z
     .array(digit)
     .min(1)

@@ -29,6 +29,14 @@ export const sip = z
       .max(86_400)
       .default(1_800)
       .describe('how often each leg is asked whether its peer is still there (RFC 4028)'),
+    mediaTimeoutSeconds: z
+      .int()
+      .min(2)
+      .max(3_600)
+      .default(60)
+      .describe(
+        'after this long without audio from either side of a recorded call, not on hold, peers that no longer answer end it',
+      ),
     maxCallMinutes: z.int().min(1).max(1_440).default(240).describe('a longer call is ended'),
   })
   .prefault({});

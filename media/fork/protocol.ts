@@ -45,7 +45,7 @@ const gap = z.strictObject({
   kind: z.enum(['hold', 'paused', 'lost', 'no-rtp', 'masked']),
 });
 const end = z.strictObject({
-  reason: z.enum(['hangup', 'stopped', 'interrupted', 'media-lost']),
+  reason: z.enum(['hangup', 'stopped', 'fax', 'interrupted', 'media-lost']),
   totals: z.strictObject({ stoppedAt: micros, packets: bySide, bytes: bySide }),
 });
 const destroyReason = z.enum([

@@ -69,7 +69,7 @@ export interface Gap {
 }
 
 export interface RecordingEnd {
-  reason: 'hangup' | 'stopped' | 'interrupted' | 'media-lost';
+  reason: 'hangup' | 'stopped' | 'fax' | 'interrupted' | 'media-lost';
   totals: ForkTotals;
 }
 

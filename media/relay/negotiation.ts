@@ -8,7 +8,7 @@ import { SdpRefused, type Direction } from '../plane.ts';
 import {
   comfortNoiseOf,
   eventsOf,
-  mirror,
+  isNowhere,
   readAudio,
   writeAnswer,
   writeOffer,
@@ -17,6 +17,7 @@ import {
 } from '../sdp/audio.ts';
 import { chooseCodec, codecsToOffer, ourCodecs, type NumberedCodec } from '../sdp/choice.ts';
 import { writeCrypto } from '../sdp/crypto.ts';
+import { mirror } from '../sdp/direction.ts';
 import { KeyChain, type SrtpAgreed, type SrtpPolicy } from '../srtp/agreement.ts';
 import type { SideTerms } from './messages.ts';
 
@@ -163,16 +164,22 @@ export class Negotiation implements Disposable {
     const events = [event, offered?.event].flatMap((each) =>
       each === undefined ? [] : [[each.payloadType, `telephone-event/${each.clockRate}`]],
     );
+    const before = this.agreement.terms;
+    // A hold by the address of nought (RFC 3264 section 8.4) says that it hears nothing, not that it is elsewhere.
+    const { address, port, rtcpPort, rtcpAddress } =
+      isNowhere(remote.address) && before !== undefined
+        ? before
+        : { ...remote, rtcpPort: remote.rtcpPort ?? remote.port + 1 };
     this.agreement = {
       remote,
       codec,
       srtp,
       received: Object.fromEntries([...received, ...events]) as Record<string, string>,
       terms: {
-        address: remote.address,
-        port: remote.port,
-        rtcpPort: remote.rtcpPort ?? remote.port + 1,
-        rtcpAddress: remote.rtcpAddress,
+        address,
+        port,
+        rtcpPort,
+        rtcpAddress,
         rtcpMux: remote.rtcpMux,
         codec: codec.name,
         clockRate,

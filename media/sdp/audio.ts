@@ -52,19 +52,6 @@ const staticCodecs: Record<number, [string, number]> = {
 
 const directions: readonly Direction[] = ['sendrecv', 'sendonly', 'recvonly', 'inactive'];
 
-/** What the other side of a direction sees (RFC 3264 section 6.1). */
-export function mirror(direction: Direction): Direction {
-  switch (direction) {
-    case 'sendonly':
-      return 'recvonly';
-    case 'recvonly':
-      return 'sendonly';
-    case 'sendrecv':
-    case 'inactive':
-      return direction;
-  }
-}
-
 /**
  * The audio stream that suits the policy best: one with keys where they are wanted, else the first of plain RTP.
  *
@@ -79,7 +66,7 @@ export function readAudio(sdp: string, srtp: SrtpPolicy = 'off'): AudioDescripti
     throw new SdpRefused('no-address', `c=${connection ?? ' is missing'}`);
   }
   const said = directionOf(media.lines) ?? directionOf(session.lines) ?? 'sendrecv';
-  const nowhere = connection === '0.0.0.0' || /^[0:]+$/u.test(connection);
+  const nowhere = isNowhere(connection);
   const [rtcpPort = '', , , rtcpAddress = ''] = attribute(media.lines, 'rtcp')?.split(' ') ?? [];
   const rtcp = Number(rtcpPort);
   const ptime = Number(attribute(media.lines, 'ptime') ?? Number.NaN);
@@ -98,6 +85,16 @@ export function readAudio(sdp: string, srtp: SrtpPolicy = 'off'): AudioDescripti
     mediaIndex,
     mediaCount: session.media.length,
   };
+}
+
+/** The unspecified address, `0.0.0.0` or `::` however written: nobody is there. */
+export function isNowhere(address: string): boolean {
+  return address === '0.0.0.0' || (isIPv6(address) && /^[0:]+$/u.test(address));
+}
+
+/** Whether a description asks for an image stream: a fax that changes over to T.38 (ITU-T T.38 annex D). @throws SdpRefused */
+export function offersImage(sdp: string): boolean {
+  return parseSdp(sdp).media.some(({ kind, port }) => kind === 'image' && port !== 0);
 }
 
 interface Stream {

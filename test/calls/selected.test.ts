@@ -9,38 +9,11 @@ import type { Tacet } from '../../agent/main.ts';
 import { callAudio, g711Of, type KeyPress } from '../peers/pcap.ts';
 import { pcma, pcmu, Sipp, runSipp, telephoneEvent, type SippKeys, type SippOptions } from '../peers/sipp.ts';
 import { findIn, levels, readWav } from '../peers/wav.ts';
-import { prepareSite, type Site, type SiteOptions } from './tacet-under-test.ts';
+import { graceMs, promptMs, selectingSite } from './selecting-site.ts';
+import type { Site } from './tacet-under-test.ts';
 
 const speech = (name: string): string =>
   new URL(`../../config/prompts/demo/${name}.wav`, import.meta.url).pathname;
-const promptMs = 1_000;
-const graceMs = 200;
-/** Every call is drawn, the prompt lasts a second: SIPp's caller talks from its answer on. */
-async function selectingSite(options: SiteOptions = {}): Promise<Site> {
-  const site = await prepareSite({
-    ...options,
-    campaign: { announcement: { prompt: './prompt.wav', graceMs }, ...options.campaign },
-  });
-  const prompt = join(site.folder, 'prompt.wav');
-  await promisify(execFile)('sox', [
-    '-n',
-    '-r',
-    '8000',
-    '-c',
-    '1',
-    '-b',
-    '16',
-    prompt,
-    'synth',
-    '1',
-    'sine',
-    '600',
-    'vol',
-    '0.2',
-  ]);
-  return site;
-}
-
 interface Played {
   caller?: Partial<SippOptions>;
   pbx?: Partial<SippOptions>;

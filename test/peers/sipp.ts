@@ -55,8 +55,8 @@ export const pcmu: Format = { type: 0, name: 'PCMU/8000' };
 export const telephoneEvent = (type = 101): Format => ({ type, name: 'telephone-event/8000' });
 
 export interface SippOptions {
-  /** A scenario of this folder, or one that is built into SIPp. */
-  scenario: CallerScenario | PbxScenario | { builtIn: 'uac' | 'uas' };
+  /** A scenario of this folder, one that is built into SIPp, or one put together by `Scenario`. */
+  scenario: CallerScenario | PbxScenario | { builtIn: 'uac' | 'uas' } | { xml: string };
   /** Where a caller's calls go; left out for a PBX. */
   target?: { address?: string; port: number };
   /** Called number, the user part of the request URI. */
@@ -238,9 +238,13 @@ async function scenarioArguments(options: SippOptions, folder: string): Promise<
   };
   // A pause of 0 ms is now and then forgotten by SIPp's scheduler for up to a second (seen once in 60 calls).
   const args = Object.entries(keys).flatMap(([key, value]) => ['-key', key, `${value === 0 ? 1 : value}`]);
-  if (typeof options.scenario === 'object') return [...args, '-sn', options.scenario.builtIn];
+  const { scenario: wanted } = options;
+  if (typeof wanted === 'object' && 'builtIn' in wanted) return [...args, '-sn', wanted.builtIn];
   const scenario = join(folder, 'scenario.xml');
-  const source = await readFile(new URL(`scenarios/${options.scenario}.xml`, import.meta.url), 'utf8');
+  const source =
+    typeof wanted === 'object'
+      ? wanted.xml
+      : await readFile(new URL(`scenarios/${wanted}.xml`, import.meta.url), 'utf8');
   // SIPp reads the status of a response when it loads the scenario, before it knows any key.
   await writeFile(scenario, source.replaceAll('SIP/2.0 [status]', `SIP/2.0 ${keys['status']!}`));
   await writeFile(join(folder, 'audio.pcap'), pcapFile(options.audio ?? callAudio({ durationMs: 3_000 })));

@@ -1,0 +1,73 @@
+/** Whether Tacet stands in a call's media: taking ourselves out of it, and in. */
+import type { Side } from '../../config/units.ts';
+import { SdpRefused, type MediaSession } from '../../media/plane.ts';
+import { directCrossing, otherSide } from './crossing.ts';
+import type { Pair } from './legs.ts';
+
+/**
+ * Takes us out of the media: the caller is asked for an offer, which the agent answers (RFC 3725 section 4.1). If either
+ * refuses, both keep what they had.
+ *
+ * @param media where the caller's media stays when the agent refuses; undefined when the media plane is gone
+ */
+export function leaveMedia(pair: Pair, media: MediaSession | undefined): Promise<boolean> {
+  return pair.inTurn(async () => {
+    const offered = await pair.insist('caller', { method: 'INVITE', offer: undefined });
+    if (offered.status >= 300 || offered.sdp === undefined) return false;
+    const answered = await pair.insist('agent', { method: 'INVITE', offer: offered.sdp });
+    const agreed = answered.status < 300 && answered.sdp !== undefined;
+    await offered.acknowledge?.(agreed ? answered.sdp : await stay(media, offered.sdp));
+    if (agreed) pair.crossing = directCrossing;
+    return agreed;
+  });
+}
+
+async function stay(media: MediaSession | undefined, offer: string): Promise<string | undefined> {
+  try {
+    return await media?.caller.answer(offer);
+  } catch (error) {
+    if (error instanceof SdpRefused) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Brings us into the media of a call that flows directly: both sides are known to the media plane before either is asked
+ * to send its media to us. If one refuses, the other goes back to where it was and nothing has changed.
+ */
+export function enterMedia(pair: Pair, media: MediaSession): Promise<boolean> {
+  return pair.inTurn(async () => {
+    const { caller, agent } = pair.legs;
+    if (!(await knows(media, 'caller', caller.agreed.remote))) return false;
+    if (!(await knows(media, 'agent', agent.agreed.remote))) return false;
+    await media.connect();
+    const before = agent.agreed.local;
+    if (!(await moves(pair, media, 'agent'))) return false;
+    if (await moves(pair, media, 'caller')) return true;
+    if (before !== undefined) await pair.insist('agent', { method: 'INVITE', offer: before });
+    return false;
+  });
+}
+
+async function knows(media: MediaSession, side: Side, description: string | undefined): Promise<boolean> {
+  try {
+    if (description !== undefined) await media[side].answer(description);
+    return description !== undefined;
+  } catch (error) {
+    if (error instanceof SdpRefused) return false;
+    throw error;
+  }
+}
+
+async function moves(pair: Pair, media: MediaSession, side: Side): Promise<boolean> {
+  const offer = await media[side].offer(media[otherSide(side)].remoteDirection);
+  const { status, sdp } = await pair.insist(side, { method: 'INVITE', offer });
+  if (status >= 300 || sdp === undefined) return false;
+  try {
+    await media[side].accept(sdp);
+    return true;
+  } catch (error) {
+    if (error instanceof SdpRefused) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,56 @@
+/** Recording a call in progress by order: its media is brought in, its outside party is told, and only then is it recorded. */
+import { MediaUnavailable, type MediaSession } from '../../media/plane.ts';
+import { hearRefusal } from './announcement.ts';
+import { converse, type Talk } from './conversation.ts';
+import { keypadOf } from './keys.ts';
+import { enterMedia } from './media-path.ts';
+import { writeOrder } from './orders.ts';
+import type { Outcome } from './outcome.ts';
+import type { PassedCall } from './pass-through.ts';
+import type { Obeyed, PendingOrder } from './registry.ts';
+import type { SelectedCall } from './selected.ts';
+import { tell } from './telling.ts';
+
+/**
+ * Carries out an order about a call whose media flows directly. Gives the call's outcome when it was brought in and carried to its
+ * end, and undefined when the call goes on as it was.
+ */
+export async function recordOnDemand(
+  passed: PassedCall,
+  talk: Talk,
+  order: PendingOrder,
+): Promise<Outcome | undefined> {
+  const { invite, house, rule, listed } = passed;
+  const refuse = async (why: string): Promise<Outcome | undefined> => {
+    const obeyed: Obeyed = { done: false, why };
+    await writeOrder({ invite, house }, order, obeyed);
+    order.answer(obeyed);
+    return undefined;
+  };
+  if (order.verb !== 'record') return await refuse('nothing is being recorded');
+  if (rule?.campaign.onDemand !== true) return await refuse('no campaign allows it');
+
+  let media: MediaSession;
+  try {
+    media = await house.media.open(invite.call);
+  } catch (error) {
+    if (error instanceof MediaUnavailable) return await refuse('no media session can be had');
+    throw error;
+  }
+  await using _session = media;
+  const { pair } = talk;
+  if (!(await enterMedia(pair, media)))
+    return await refuse('a party did not agree; the call goes on as it was');
+
+  const call: SelectedCall = { invite, rule, media, house, listed };
+  using watch = hearRefusal(keypadOf(media.caller, pair.legs.caller, house.now), rule.campaign.refusalKeys);
+  const announced = await tell(call, watch, pair.ended);
+  const told = announced.kind === 'told';
+  const obeyed: Obeyed = told
+    ? { done: true }
+    : { done: false, why: `the announcement was ${announced.kind}` };
+  // The ledger knows of the order before it knows of the recording.
+  await writeOrder({ invite, house }, order, obeyed);
+  order.answer(obeyed);
+  return await converse(call, talk, { watch, mayRecord: told });
+}

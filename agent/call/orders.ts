@@ -1,0 +1,94 @@
+/** Orders about a recording: from the registry, from the agent's keys, from the agent's telephone by INFO. */
+import { assertNever } from '../../config/errors.ts';
+import type { InDialogResponse } from '../sip/leg.ts';
+import type { Conversation } from './conversation.ts';
+import { keypadOf, onCode } from './keys.ts';
+import type { Pair } from './legs.ts';
+import type { Obeyed, PendingOrder, Verb } from './registry.ts';
+import type { SelectedCall } from './selected.ts';
+import { tell } from './telling.ts';
+import { trace } from './trace.ts';
+
+/**
+ * Listens to the agent for the length of the conversation: the campaign's codes pressed on the telephone, and an INFO
+ * with the header `Record: on` or `Record: off` that telephones with a record key send.
+ */
+export function agentDesk({ rule, media, house, listed }: SelectedCall, pair: Pair): Disposable {
+  const listening = new DisposableStack();
+  const { pause, resume } = rule.campaign.agentCodes;
+  const keypad = keypadOf(media.agent, pair.legs.agent, house.now);
+  const byCode = (code: string | undefined, verb: Verb): void => {
+    if (code === undefined) return;
+    listening.use(
+      onCode(keypad, code, () => void listed.give(verb, { by: 'agent', reason: 'code pressed' })),
+    );
+  };
+  byCode(pause, 'pause');
+  byCode(resume, 'resume');
+
+  const { intercept } = pair;
+  pair.intercept = async (from, request, pass) => {
+    const wish = request.method === 'INFO' && from === 'agent' ? request.headers['record'] : undefined;
+    if (wish === undefined) return await intercept(from, request, pass);
+    const verb = wish.trim().toLowerCase() === 'off' ? 'pause' : 'resume';
+    return asResponse(await listed.give(verb, { by: 'agent', reason: 'record key' }));
+  };
+  return listening;
+}
+
+function asResponse(obeyed: Obeyed): InDialogResponse {
+  return obeyed.done ? { status: 200 } : { status: 488, reason: 'Not Acceptable Here' };
+}
+
+/** Carries out the next order, writes it down and says whether it was done. */
+export async function obey(conversation: Conversation): Promise<void> {
+  const order = conversation.call.listed.take();
+  if (order === undefined) return;
+  const obeyed = await carryOut(conversation, order);
+  await writeOrder(conversation.call, order, obeyed);
+  order.answer(obeyed);
+}
+
+/** The order as the ledger keeps it; one that cannot be written has been carried out all the same, and the log says so. */
+export async function writeOrder(
+  { invite, house }: Pick<SelectedCall, 'invite' | 'house'>,
+  { verb, by, reason }: PendingOrder,
+  { done }: Obeyed,
+): Promise<void> {
+  house.log.info({ call: invite.call, verb, by, done }, 'order');
+  await trace(house, { kind: 'call.ordered', call: invite.call, verb, by, reason, done });
+}
+
+async function carryOut(conversation: Conversation, { verb }: PendingOrder): Promise<Obeyed> {
+  const { tape } = conversation;
+  if (verb === 'record') return await record(conversation);
+  if (!tape.running) return { done: false, why: 'nothing is being recorded' };
+  switch (verb) {
+    case 'pause':
+      return confirmed(await tape.silence('paused'));
+    case 'resume':
+      return confirmed(await tape.sound('paused'));
+    case 'stop':
+      await tape.end('stopped');
+      return { done: true };
+    default:
+      return assertNever(verb);
+  }
+}
+
+function confirmed(done: boolean): Obeyed {
+  return done
+    ? { done }
+    : { done, why: 'the media plane did not confirm it; the recording was ended instead' };
+}
+
+async function record({ call, pair, tape, watch, state }: Conversation): Promise<Obeyed> {
+  if (tape.running) return { done: false, why: 'it is being recorded' };
+  if (watch.refused.aborted) return { done: false, why: 'the caller has refused' };
+  if (state.away) return { done: false, why: 'its media no longer passes here' };
+  if (!call.rule.campaign.onDemand) return { done: false, why: 'the campaign does not allow it' };
+  const announced = await tell(call, watch, pair.ended);
+  if (announced.kind !== 'told') return { done: false, why: `the caller was ${announced.kind}` };
+  await tape.start();
+  return tape.running ? { done: true } : { done: false, why: tape.detail ?? 'not taken by the store' };
+}
