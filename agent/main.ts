@@ -19,7 +19,10 @@ import { loadLawPacks } from './law/packs.ts';
 import type { SiteLedger } from './ledger/ledger.ts';
 import { openLedger } from './ledger/open.ts';
 import { openEmbeddedSampler } from './sampling/embedded.ts';
+import { openDrawKeys } from './sampling/draw-keys.ts';
+import { redisPlace } from './sampling/redis-place.ts';
 import { openRedisSampler } from './sampling/redis.ts';
+import type { UniformSource } from './sampling/sampler.ts';
 import { openEdge, type Edge } from './sip/edge.ts';
 import { openPeers, readCredentials } from './sip/peers.ts';
 import { startSipServer, type SipServer } from './sip/server/server.ts';
@@ -71,7 +74,17 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
       clock: () => new Date(now() / 1_000),
     }),
   );
-  const sampler = starting.use(await openSampler(config, dataDir, metrics, log));
+  const drawKeys = starting.use(
+    await openDrawKeys({
+      directory: resolve(dataDir, 'sampling', 'keys'),
+      ledger,
+      clock: () => new Date(now() / 1_000),
+      onTrouble: (why) => log.error({ why }, 'the keys of the draw cannot be turned'),
+    }),
+  );
+  const sampler = starting.use(
+    await openSampler({ config, dataDir, at, metrics, log, uniform: drawKeys.uniform }),
+  );
   const media = starting.use(openRelay({ ...config.media, epochOffset }));
   const { link, store } = await openStore(starting, { config, dataDir, at, log, ledger, metrics });
 
@@ -210,15 +223,26 @@ async function prepareRules(
   return rules;
 }
 
-async function openSampler(config: LoadedConfig['config'], dataDir: string, metrics: Metrics, log: Logger) {
-  const onAvailability = (available: boolean, why: string | undefined): void => {
-    metrics.samplerAvailable(available);
-    log[available ? 'info' : 'error']({ available, why }, 'sampling counters');
+async function openSampler({
+  config,
+  dataDir,
+  at,
+  metrics,
+  log,
+  uniform,
+}: Pick<StoreNeeds, 'config' | 'dataDir' | 'at' | 'metrics' | 'log'> & { uniform: UniformSource }) {
+  const listening = {
+    uniform,
+    onAvailability: (available: boolean, why: string | undefined): void => {
+      metrics.samplerAvailable(available);
+      log[available ? 'info' : 'error']({ available, why }, 'sampling counters');
+    },
+    onUngranted: (why: string): void => metrics.samplerUngranted(why),
   };
   const sampler =
     config.redis === undefined
-      ? await openEmbeddedSampler({ directory: resolve(dataDir, 'sampling'), onAvailability })
-      : openRedisSampler({ ...config.redis, onAvailability });
+      ? await openEmbeddedSampler({ directory: resolve(dataDir, 'sampling'), ...listening })
+      : openRedisSampler({ ...(await redisPlace(config.redis, at)), ...listening });
   metrics.samplerAvailable(sampler.available);
   return sampler;
 }

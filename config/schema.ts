@@ -7,6 +7,7 @@ import { media } from './schema/media.ts';
 import { group, peer } from './schema/peer.ts';
 import { checkRoutes } from './schema/routes.ts';
 import { routing } from './schema/routing.ts';
+import { redis } from './schema/redis.ts';
 import { sip } from './schema/sip.ts';
 import { store } from './schema/store.ts';
 import { name, port } from './schema/values.ts';
@@ -27,16 +28,7 @@ export const configSchema = z
       .describe('peers that stand in for each other; a route may name a group'),
     routing,
     media,
-    redis: z
-      .strictObject({
-        url: z.string().regex(/^rediss?:\/\//u, 'a redis:// or rediss:// URL'),
-        timeoutMs: z
-          .int()
-          .min(1)
-          .max(1_000)
-          .default(20)
-          .describe('budget of one reservation; then: not selected'),
-      })
+    redis: redis
       .optional()
       .describe('shared sampling counters; left out: counted in this process, journalled in dataDir'),
     store,

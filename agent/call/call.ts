@@ -93,7 +93,12 @@ async function carrySampled(call: PassedCall, rule: CampaignRule): Promise<Outco
   const { invite, house } = call;
   const { campaign, constraint } = rule;
   const draw = await house.sampler.reserve(
-    { name: campaign.name, rate: constraint.rate as Rate },
+    {
+      name: campaign.name,
+      rate: constraint.rate as Rate,
+      announcedCap: campaign.announcedCap,
+      dailyGuard: campaign.dailyGuard,
+    },
     invite.call,
   );
   house.metrics.decision(
@@ -192,6 +197,7 @@ function writeDecision(
     rate: constraint.rate,
     epoch: draw.epoch,
     basis: draw.basis,
+    draw: draw.draw,
     mode: constraint.mode,
     law: constraint.packs,
     parties: parties(invite, inbound, house),

@@ -2,9 +2,8 @@
  * The ledger against the store, pure: does what is kept have its reason, does what was promised to be gone stay gone, and
  * was each draw the one that the counts allowed? What it is given it does not trust to be in agreement.
  */
-import type { Rate } from '../../config/units.ts';
 import type { LedgerEntry, LedgerEvent } from '../ledger/ledger.ts';
-import { inPartsPerMillion, isSelected } from '../sampling/gate.ts';
+import { contradictionOf } from './draws.ts';
 
 /** A recording as the store has it. */
 export interface StoredRecording {
@@ -103,6 +102,8 @@ class Story {
       case 'recording.exported':
       case 'call.linked':
       case 'call.party':
+      case 'sampling.key-committed':
+      case 'sampling.key-revealed':
       case 'call.ended':
     }
   }
@@ -123,17 +124,10 @@ export function audit(entries: Iterable<LedgerEntry>, store: StoreEvidence, now:
   ];
 }
 
-/** The draw again, from the counts that it was taken on. */
+/** The draw again, from what it was taken on; `tacet audit draws` goes further, with the revealed keys. */
 function drawFindings(event: Of<'call.decided'>): Finding[] {
-  const { call, basis, rate, selected, reason } = event;
-  const say = (text: string): Finding[] => [{ recording: undefined, call, reason: text }];
-  if (reason !== 'quota' || basis === undefined) {
-    return selected ? say('was selected without the counts that could have allowed it') : [];
-  }
-  if (isSelected(basis, inPartsPerMillion(rate as Rate)) === selected) return [];
-  return say(
-    selected ? 'was selected although the rate was used up' : 'was passed over although its turn had come',
-  );
+  const reason = contradictionOf(event);
+  return reason === undefined ? [] : [{ recording: undefined, call: event.call, reason }];
 }
 
 /** Whether a stored recording has everything that it may be kept for. */

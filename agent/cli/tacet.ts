@@ -21,6 +21,10 @@ const commands: Record<string, { does: string; load: () => Promise<Command> }> =
     does: '[--config FILE] [--json]         check the ledger against the store; exit 1 when something is wrong',
     load: async () => (await import('./verify-command.ts')).verify,
   },
+  audit: {
+    does: 'draws --day D [--ledger DIR]... [--json]   take the draws of a day again; exit 1 when one does not hold',
+    load: async () => (await import('./audit-command.ts')).audit,
+  },
   check: {
     does: '[--config FILE]                  read the configuration and say what is wrong with it',
     load: async () => (await import('./check.ts')).check,

@@ -21,12 +21,17 @@ export type LedgerEvent =
       rate: number;
       epoch: string;
       basis: { eligible: number; recorded: number; open: number } | undefined;
+      /** Everything that the decision was taken on; undefined where nothing was drawn. */
+      draw?: DrawEvidence | undefined;
       mode: string;
       law: string[];
       parties: { caller: string; agent: string };
     }
   /** A call that came back through this site: the same conversation as `of`, neither drawn nor told again. */
   | { kind: 'call.linked'; call: CallId; of: CallId; passes: number }
+  /** `key` names the key in draws; `commitment` is the hex SHA-256 of its 32 bytes. `day` is the UTC day it is used on. */
+  | { kind: 'sampling.key-committed'; day: string; key: string; commitment: string }
+  | { kind: 'sampling.key-revealed'; day: string; key: string; secret: string }
   | {
       kind: 'call.told';
       call: CallId;
@@ -80,6 +85,25 @@ export type LedgerEvent =
 
 /** How a party came into a call: the far end says so, or it was transferred or picked up. */
 export type PartyChange = 'identity' | 'transfer' | 'pickup';
+
+/** One draw of the sample, so that an auditor can take it again (`agent/sampling/gate.ts`). */
+export interface DrawEvidence {
+  /** Name of the key that the uniform number comes from. */
+  key: string;
+  /** HMAC-SHA-256(key, call id), its first 32 bits. */
+  uniform: number;
+  /** Whose numbering `sequence` belongs to: within one run no number is missing and none comes twice. */
+  run: string;
+  sequence: number;
+  /** Rate and ceiling of the announced share, parts per million. */
+  ppm: number;
+  capPpm: number;
+  dailyGuard: number | undefined;
+  /** Credits in parts per million of a conversation, and selections of the day, before the draw. */
+  credit: number;
+  announceCredit: number;
+  today: number;
+}
 
 /** How a refusal was heard; never the audio. */
 export type Refusal = { by: 'key'; digit: Digit; at: EpochMicros };

@@ -8,19 +8,31 @@
  *
  * Unselected calls, most of them, are answered from memory; the others share one sync with all that wait at that moment.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as after } from 'node:timers/promises';
 import { messageOf } from '../../config/errors.ts';
-import type { CallId, Rate } from '../../config/units.ts';
+import type { CallId } from '../../config/units.ts';
 import { GroupCommit } from '../ledger/group-commit.ts';
 import { lockDirectory } from '../ledger/writer-lock.ts';
-import { epochOf, inPartsPerMillion, leaseMs as defaultLeaseMs } from './gate.ts';
+import { epochOf, leaseMs as defaultLeaseMs } from './gate.ts';
 import { Journal } from './journal.ts';
-import type { AvailabilityListener, Reservation, SampleCounts, Sampler, SettledOutcome } from './sampler.ts';
+import { ask, drawn, termsOf, undrawn } from './reservation.ts';
+import type {
+  AvailabilityListener,
+  Reservation,
+  SampleCounts,
+  SampledCampaign,
+  Sampler,
+  SettledOutcome,
+  UngrantedListener,
+  UniformSource,
+} from './sampler.ts';
 import { Tally, type Step } from './tally.ts';
 
 export interface EmbeddedSamplerOptions {
   /** A folder of its own: journal and lock. */
   directory: string;
+  uniform: UniformSource;
   clock?: () => Date;
   /** Budget of one reservation, against a disk that hangs. */
   timeoutMs?: number;
@@ -30,6 +42,7 @@ export interface EmbeddedSamplerOptions {
   /** Pause before a settlement that could not be written is tried again. */
   retryMs?: number;
   onAvailability?: AvailabilityListener;
+  onUngranted?: UngrantedListener;
 }
 
 /** How long a call that came to its end is remembered, so that a doubled message changes nothing. */
@@ -53,9 +66,13 @@ class EmbeddedSampler implements Sampler {
   readonly #journal: Journal;
   readonly #lock: Disposable;
   readonly #clock: () => Date;
+  readonly #uniform: UniformSource;
+  /** Unselected draws leave no trace in the journal: each process numbers its own. */
+  readonly #run = randomUUID();
   readonly #timeoutMs: number;
   readonly #retryMs: number;
   readonly #onAvailability: AvailabilityListener | undefined;
+  readonly #onUngranted: UngrantedListener | undefined;
   readonly #commits: GroupCommit<Step, undefined>;
   readonly #closing = new AbortController();
   #available = true;
@@ -65,9 +82,11 @@ class EmbeddedSampler implements Sampler {
     this.#journal = journal;
     this.#lock = lock;
     this.#clock = options.clock ?? (() => new Date());
+    this.#uniform = options.uniform;
     this.#timeoutMs = options.timeoutMs ?? 100;
     this.#retryMs = options.retryMs ?? 1_000;
     this.#onAvailability = options.onAvailability;
+    this.#onUngranted = options.onUngranted;
     this.#commits = new GroupCommit((steps) => this.#commit(steps));
   }
 
@@ -75,39 +94,48 @@ class EmbeddedSampler implements Sampler {
     return this.#available;
   }
 
-  async reserve({ name, rate }: { name: string; rate: Rate }, call: CallId): Promise<Reservation> {
+  async reserve(campaign: SampledCampaign, call: CallId): Promise<Reservation> {
     const now = this.#clock();
-    const epoch = epochOf(now);
-    const known = this.#tally.stateOf(call);
-    const place = { campaign: name, epoch, call, at: now.getTime() };
-    const { selected, basis } = this.#tally.draw(place, inPartsPerMillion(rate));
-    const reservation = { campaign: name, call, epoch };
-    if (!selected) return { ...reservation, selected, reason: 'quota', basis };
-    if (await this.#isDurable({ step: 'open', ...place })) {
-      return { ...reservation, selected, reason: 'quota', basis };
+    const terms = termsOf(campaign);
+    const asked = ask(campaign, terms, call, now);
+    if (campaign.gate === 'closed') return undrawn(asked, 'closed');
+    const from = this.#uniform(call, asked.day);
+    if (from === undefined) {
+      this.#onUngranted?.('no-key');
+      return undrawn(asked, 'unavailable');
     }
-    const unavailable: Reservation = {
-      ...reservation,
-      selected: false,
-      reason: 'unavailable',
-      basis: undefined,
-    };
+    const known = this.#tally.stateOf(call);
+    const place = { ...asked, at: now.getTime() };
+    const { selected, before } = this.#tally.draw(place, terms, from.uniform);
+    const reservation = drawn(asked, selected, before, {
+      ...from,
+      run: this.#run,
+      dailyGuard: terms.dailyGuard,
+    });
+    if (!selected || (await this.#isDurable({ step: 'open', ...place }))) return reservation;
     // Asked again: its first answer may have been yes, so the place stays taken.
-    if (known !== undefined) return unavailable;
-    const release: Step = { ...place, step: 'release' };
-    this.#tally.apply(release);
-    void this.#persist(release);
-    return unavailable;
+    if (known === undefined) {
+      const release: Step = { ...place, step: 'release' };
+      this.#tally.apply(release);
+      void this.#persist(release);
+    }
+    this.#onUngranted?.('late');
+    // Its number was used: the ledger shows it as drawn and not granted.
+    return { ...reservation, selected: false, reason: 'unavailable' };
   }
 
-  async settle({ campaign, call, epoch }: Reservation, outcome: SettledOutcome): Promise<void> {
-    const step: Step = { step: 'settle', call, campaign, epoch, outcome, at: this.#clock().getTime() };
+  async settle(reservation: Reservation, outcome: SettledOutcome): Promise<void> {
+    if (reservation.reason === 'closed') return;
+    const { call, campaign, epoch, day, ppm, capPpm } = reservation;
+    const at = this.#clock().getTime();
+    const step: Step = { step: 'settle', call, campaign, epoch, day, ppm, capPpm, outcome, at };
     this.#tally.apply(step);
     await this.#persist(step);
   }
 
   counts(campaign: string): Promise<SampleCounts | undefined> {
-    return Promise.resolve(this.#tally.counts(campaign, epochOf(this.#clock())));
+    const now = this.#clock();
+    return Promise.resolve(this.#tally.counts(campaign, epochOf(now), now.getTime()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,34 +1,50 @@
 /**
- * The sampler whose counts are shared in Redis: one script call for a reservation, one for a settlement.
+ * The sampler whose accounts are shared in Redis: one script call for a reservation, one for a settlement.
  *
  * A call never waits for Redis beyond the budget: no answer means not selected. A reservation that timed out may still be
  * applied later, by a Redis that hung; it is then owed back, and given back as soon as Redis can be reached. What is owed
  * (settlements too) is tried until it is counted; every script is idempotent by call id, in whatever order they arrive.
  *
- * Redis must keep what it acknowledged (`appendonly yes`): counts that are lost begin the month anew. A selection that was
- * lost so still counts when it settles.
+ * Why the ceiling holds over a failover that loses writes: only a selection lowers a credit, so only a lost selection could
+ * break it. A server that did not grant before grants nothing for `fenceMs` (it tells by its replication id, in the script
+ * itself, so no agent need notice); in that time every agent, whose connection broke too, tells it the account as it last
+ * saw it and its own selections. With `replicas`, a selection is besides granted only when as many replicas have it.
  */
 import { setTimeout as after } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import { messageOf } from '../../config/errors.ts';
-import type { CallId, Rate } from '../../config/units.ts';
-import { epochOf, inPartsPerMillion, leaseMs as defaultLeaseMs } from './gate.ts';
-import { releaseScript, reserveScript, settleScript } from './scripts.ts';
-import type { AvailabilityListener, Reservation, SampleCounts, Sampler, SettledOutcome } from './sampler.ts';
+import type { CallId } from '../../config/units.ts';
+import { dayOf, epochOf, leaseMs as defaultLeaseMs } from './gate.ts';
+import { Grants, type Grant } from './grants.ts';
+import { connect, type Connection, type RedisPlace } from './redis-connection.ts';
+import { ask, drawn, termsOf, undrawn, type Asked } from './reservation.ts';
+import type {
+  AvailabilityListener,
+  Reservation,
+  SampleCounts,
+  SampledCampaign,
+  Sampler,
+  SettledOutcome,
+  UngrantedListener,
+  UniformSource,
+} from './sampler.ts';
 
-export interface RedisSamplerOptions {
-  /** `redis://` or `rediss://` */
-  url: string;
+export interface RedisSamplerOptions extends RedisPlace {
+  uniform: UniformSource;
   /** Budget of one reservation. */
   timeoutMs: number;
-  /** Agents' clocks may differ by seconds: it dates leases of hours and names the month. */
+  /** Replicas that must have a selection before it is granted; 0: none need. */
+  replicas?: number;
+  /** Agents' clocks may differ by seconds: it dates leases of hours and names day and month. */
   clock?: () => Date;
   leaseMs?: number;
+  /** How long a server that did not grant before grants nothing. */
+  fenceMs?: number;
   /** Silence after a command beyond which the connection is given up and made anew. */
   hungMs?: number;
   /** How long closing may take to deliver what is still owed. */
   closeMs?: number;
   onAvailability?: AvailabilityListener;
+  onUngranted?: UngrantedListener;
 }
 
 /** Connects in the background; until then reservations answer `unavailable`. */
@@ -36,44 +52,45 @@ export function openRedisSampler(options: RedisSamplerOptions): Sampler {
   return new RedisSampler(options);
 }
 
-/** How long a call is remembered, so that a doubled or late message changes nothing. */
-const callSeconds = 3 * 86_400;
-/** A month, and time for its last calls to settle and for an auditor to look. */
-const epochSeconds = 70 * 86_400;
-
-interface Scripts {
-  tacetReserve(
-    ...words: (string | number)[]
-  ): Promise<[selected: number, eligible: number, recorded: number, open: number]>;
-  tacetSettle(...words: (string | number)[]): Promise<unknown>;
-  tacetRelease(...words: (string | number)[]): Promise<unknown>;
-}
+/** Back-off of a lost connection is a second at most: three give every agent time to come back and tell. */
+const defaultFenceMs = 3_000;
+/** A server that has lost writes is told at most this often. */
+const recoverPauseMs = 250;
+/** Selections told in one script call: Redis serves nobody else meanwhile. */
+const recoverBatch = 200;
 
 class RedisSampler implements Sampler {
-  readonly #redis: Redis & Scripts;
+  readonly #redis: Connection;
+  readonly #uniform: UniformSource;
   readonly #timeoutMs: number;
+  readonly #replicas: number;
   readonly #closeMs: number;
   readonly #leaseMs: number;
   readonly #clock: () => Date;
   readonly #onAvailability: AvailabilityListener | undefined;
+  readonly #onUngranted: UngrantedListener | undefined;
+  readonly #grants = new Grants();
   /** What Redis must still be told, and what to call when it was counted. */
   readonly #owed = new Map<() => Promise<void>, () => void>();
   #payTimer: NodeJS.Timeout | undefined;
+  #recovering: Promise<void> | undefined;
+  #recoveredAt = -Infinity;
   #available = false;
   #lastError = 'not connected yet';
 
   constructor(options: RedisSamplerOptions) {
+    this.#uniform = options.uniform;
     this.#timeoutMs = options.timeoutMs;
+    this.#replicas = options.replicas ?? 0;
     this.#closeMs = options.closeMs ?? 2_000;
     this.#leaseMs = options.leaseMs ?? defaultLeaseMs;
     this.#clock = options.clock ?? (() => new Date());
     this.#onAvailability = options.onAvailability;
-    this.#redis = connect(options.url, options.hungMs ?? 2_000);
-    this.#redis.on('ready', () => {
-      this.#tell(true, undefined);
-      void this.#payOwed();
-    });
-    this.#redis.on('error', (error) => {
+    this.#onUngranted = options.onUngranted;
+    const { hungMs = 2_000, fenceMs = defaultFenceMs } = options;
+    this.#redis = connect(options, { hungMs, fenceMs });
+    this.#redis.on('ready', () => void this.#arrive());
+    this.#redis.on('error', (error: Error) => {
       this.#lastError = messageOf(error);
     });
     this.#redis.on('close', () => this.#tell(false, this.#lastError));
@@ -83,48 +100,71 @@ class RedisSampler implements Sampler {
     return this.#available;
   }
 
-  async reserve({ name, rate }: { name: string; rate: Rate }, call: CallId): Promise<Reservation> {
+  async reserve(campaign: SampledCampaign, call: CallId): Promise<Reservation> {
     const now = this.#clock();
-    const reservation = { campaign: name, call, epoch: epochOf(now) };
-    const unavailable: Reservation = {
-      ...reservation,
-      selected: false,
-      reason: 'unavailable',
-      basis: undefined,
-    };
-    if (!this.#available) return unavailable;
-    const asked = this.#redis.tacetReserve(
-      ...keysOf(reservation),
-      inPartsPerMillion(rate),
-      call,
-      now.getTime(),
-      this.#leaseMs,
-      callSeconds,
-      epochSeconds,
-    );
-    const answer = await this.#inTime(asked);
-    if (answer === undefined) {
-      void this.#owe(() => this.#redis.tacetRelease(...keysOf(reservation), call, callSeconds));
-      return unavailable;
+    const terms = termsOf(campaign);
+    const asked = ask(campaign, terms, call, now);
+    if (campaign.gate === 'closed') return undrawn(asked, 'closed');
+    const from = this.#uniform(call, asked.day);
+    if (from === undefined || !this.#available) {
+      this.#onUngranted?.(from === undefined ? 'no-key' : 'unreachable');
+      return undrawn(asked, 'unavailable');
     }
-    const [selected, eligible, recorded, open] = answer;
-    return { ...reservation, selected: selected === 1, reason: 'quota', basis: { eligible, recorded, open } };
+    const answer = await this.#inTime(
+      this.#redis.tacetReserve(
+        ...keysOf(asked),
+        call,
+        from.uniform,
+        asked.ppm,
+        asked.capPpm,
+        terms.dailyGuard ?? -1,
+        asked.day,
+        now.getTime(),
+        this.#grants.lastDraw(asked),
+      ),
+    );
+    if (answer === undefined) return this.#ungranted(asked, 'late');
+    if (answer.length === 1) {
+      void this.#recover();
+      this.#onUngranted?.(answer[0] === -1 ? 'lost' : 'fenced');
+      return undrawn(asked, 'unavailable');
+    }
+    const [selected, draws, eligible, recorded, open, credit, announceCredit, today, run] = answer;
+    const account = { draws, eligible, recorded, open, credit, announceCredit, today };
+    const reservation = drawn(asked, selected === 1, account, {
+      ...from,
+      run,
+      dailyGuard: terms.dailyGuard,
+    });
+    const granted = !reservation.selected || (await this.#isReplicated());
+    const answered: Reservation = granted
+      ? reservation
+      : { ...this.#ungranted(asked, 'unreplicated'), draw: reservation.draw };
+    this.#grants.saw(answered, { ...account, ppm: asked.ppm, day: asked.day }, now.getTime());
+    return answered;
   }
 
   async settle(reservation: Reservation, outcome: SettledOutcome): Promise<void> {
-    const words = [reservation.call, outcome, callSeconds, epochSeconds];
-    await this.#owe(() => this.#redis.tacetSettle(...keysOf(reservation), ...words));
+    if (reservation.reason === 'closed') return;
+    this.#grants.ended(reservation, outcome);
+    await this.#owe(() => this.#settle(reservation, outcome));
   }
 
   async counts(campaign: string): Promise<SampleCounts | undefined> {
     if (!this.#available) return undefined;
-    const [counts, open] = keysOf({ campaign, epoch: epochOf(this.#clock()), call: '' });
-    const [values, waiting] =
-      (await this.#inTime(
-        Promise.all([this.#redis.hmget(counts, 'eligible', 'recorded'), this.#redis.zcard(open)]),
-      )) ?? [];
-    if (values === undefined || waiting === undefined) return undefined;
-    return { eligible: Number(values[0] ?? 0), recorded: Number(values[1] ?? 0), open: waiting };
+    const now = this.#clock();
+    const place = { campaign, epoch: epochOf(now) };
+    const yesterday = dayOf(new Date(now.getTime() - 86_400_000));
+    const counts = await this.#inTime(
+      this.#redis.tacetLapse(
+        ...keysOf({ ...place, day: dayOf(now) }),
+        callsKey({ ...place, day: yesterday }),
+        now.getTime() - this.#leaseMs,
+      ),
+    );
+    if (counts === undefined) return undefined;
+    const [eligible, recorded, open] = counts;
+    return { eligible, recorded, open };
   }
 
   /** Delivers what is owed within its budget. What remains open then lapses, on the safe side. */
@@ -140,21 +180,45 @@ class RedisSampler implements Sampler {
     this.#redis.disconnect();
   }
 
+  /** A reservation that may have been made all the same: given back as soon as Redis can be told. */
+  #ungranted(asked: Asked, why: 'late' | 'unreplicated'): Reservation {
+    this.#onUngranted?.(why);
+    const { call, ppm, capPpm, day } = asked;
+    void this.#owe(() => this.#redis.tacetRelease(...keysOf(asked), call, ppm, capPpm, day));
+    return undrawn(asked, 'unavailable');
+  }
+
+  #settle({ call, ppm, capPpm, day, ...place }: Reservation, outcome: SettledOutcome): Promise<unknown> {
+    return this.#redis.tacetSettle(...keysOf({ ...place, day }), call, outcome, ppm, capPpm, day);
+  }
+
+  /** Whether as many replicas as asked for have what this connection wrote. */
+  async #isReplicated(): Promise<boolean> {
+    if (this.#replicas === 0) return true;
+    const asked = 'wait' in this.#redis ? this.#redis.wait(this.#replicas, this.#timeoutMs) : undefined;
+    return asked === undefined ? true : ((await this.#inTime(asked)) ?? 0) >= this.#replicas;
+  }
+
   /** Undefined when there was no answer within the budget, or a failure for one. */
-  async #inTime<Answer>(asked: Promise<Answer>): Promise<Answer | undefined> {
-    const timer = new AbortController();
-    const silence = { failed: `no answer within ${this.#timeoutMs} ms` };
-    const late = after(this.#timeoutMs, silence, { signal: timer.signal }).catch(() => silence);
-    const told = asked.then(
-      (answer) => ({ answer }),
-      (error: unknown) => ({ failed: messageOf(error) }),
-    );
-    const outcome = await Promise.race([told, late]);
-    timer.abort();
-    if ('answer' in outcome) return outcome.answer;
-    this.#tell(false, outcome.failed);
-    void this.#probe();
-    return undefined;
+  #inTime<Answer>(asked: Promise<Answer>): Promise<Answer | undefined> {
+    return new Promise((resolve) => {
+      const fail = (why: string): void => {
+        this.#tell(false, why);
+        void this.#probe();
+        resolve(undefined);
+      };
+      const timer = setTimeout(() => fail(`no answer within ${this.#timeoutMs} ms`), this.#timeoutMs);
+      asked.then(
+        (answer) => {
+          clearTimeout(timer);
+          resolve(answer);
+        },
+        (error: unknown) => {
+          clearTimeout(timer);
+          fail(messageOf(error));
+        },
+      );
+    });
   }
 
   /** Answers come in order: when this one is there, Redis is no longer behind. A new connection tells of itself. */
@@ -164,8 +228,45 @@ class RedisSampler implements Sampler {
     } catch {
       return;
     }
+    await this.#arrive();
+  }
+
+  /** Redis can be reached: it hears what this agent knows before it is asked for anything. */
+  async #arrive(): Promise<void> {
+    this.#recoveredAt = -Infinity;
+    await this.#recover();
+    if (this.#redis.status !== 'ready') return;
     this.#tell(true, undefined);
     await this.#payOwed();
+  }
+
+  async #recover(): Promise<void> {
+    if (performance.now() < this.#recoveredAt + recoverPauseMs) return;
+    this.#recovering ??= this.#tellAll()
+      // What could not be told is told when the connection is back, or at the next refusal.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#recoveredAt = performance.now();
+        this.#recovering = undefined;
+      });
+    await this.#recovering;
+  }
+
+  async #tellAll(): Promise<void> {
+    for (const { campaign, epoch, account, days } of this.#grants.all()) {
+      const { draws, eligible, recorded, open, credit, announceCredit, ppm, today } = account;
+      const seen = [draws, eligible, recorded, open, credit, announceCredit, ppm, account.day, today];
+      for (const [day, grants] of days.size === 0 ? [[account.day, []] as const] : days) {
+        const keys = keysOf({ campaign, epoch, day });
+        for (let from = 0; from === 0 || from < grants.length; from += recoverBatch) {
+          const told = grants.slice(from, from + recoverBatch).flatMap(wordsOf);
+          const [stands] = await this.#redis.tacetRecover(...keys, ...seen, day, ...told);
+          this.#grants.reset({ campaign, epoch }, stands);
+        }
+        const over = grants.filter(({ outcome }) => outcome !== undefined);
+        await Promise.all(over.map(({ reservation, outcome }) => this.#settle(reservation, outcome!)));
+      }
+    }
   }
 
   /** Resolves when Redis has counted it. */
@@ -205,38 +306,17 @@ class RedisSampler implements Sampler {
   }
 }
 
-/** Counts, open selections and the call: one hash slot for a campaign, so that a cluster can run the scripts. */
-function keysOf({
-  campaign,
-  epoch,
-  call,
-}: {
-  campaign: string;
-  epoch: string;
-  call: string;
-}): [string, string, string] {
-  const place = `tacet:{${campaign}}`;
-  return [`${place}:${epoch}`, `${place}:${epoch}:open`, `${place}:call:${call}`];
+/** The month's account, its open selections, the day's calls: one hash slot a campaign, so that a cluster runs the scripts. */
+function keysOf(place: { campaign: string; epoch: string; day: string }): [string, string, string] {
+  const account = `tacet:{${place.campaign}}:${place.epoch}`;
+  return [account, `${account}:open`, callsKey(place)];
 }
 
-function connect(url: string, hungMs: number): Redis & Scripts {
-  const script = (lua: string): { lua: string; numberOfKeys: number } => ({ lua, numberOfKeys: 3 });
-  return new Redis(url, {
-    enableOfflineQueue: false,
-    // A command of a lost connection is never sent again by itself: only what is owed is, and that is idempotent.
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    connectTimeout: 1_000,
-    socketTimeout: hungMs,
-    disconnectTimeout: 100,
-    // Random, so that agents do not come back all at once.
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000) * (0.5 + Math.random() / 2),
-    // A demoted master answers READONLY: connect again, to where the name or the sentinel now leads.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    scripts: {
-      tacetReserve: script(reserveScript),
-      tacetSettle: script(settleScript),
-      tacetRelease: script(releaseScript),
-    },
-  }) as Redis & Scripts;
+function callsKey({ campaign, day }: { campaign: string; day: string }): string {
+  return `tacet:{${campaign}}:calls:${day}`;
+}
+
+function wordsOf({ reservation, sequence, at, outcome }: Grant): (string | number)[] {
+  const { call, ppm, capPpm } = reservation;
+  return [call, sequence, ppm, capPpm, at, outcome === undefined ? 'o' : 's'];
 }

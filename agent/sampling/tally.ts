@@ -1,15 +1,21 @@
 /**
- * The counts of all campaigns as one value in memory, and what each step does to them. Every step is idempotent by call
+ * The accounts of all campaigns as one value in memory, and what each step does to them. Every step is idempotent by call
  * id. The Redis sampler's scripts do the same, step by step, and the same contract is tested on both.
  */
-import { isSelected } from './gate.ts';
+import {
+  drawOne,
+  emptyAccount,
+  lapsed,
+  opened,
+  released,
+  settled,
+  underTerms,
+  type Account,
+  type CallState,
+  type DrawnUnder,
+} from './account.ts';
+import type { Terms } from './gate.ts';
 import type { SampleCounts, SettledOutcome } from './sampler.ts';
-
-/**
- * What is known of a call. `open`: selected, its place taken. `passed`: not selected, or its place given back.
- * `lapsed`: open beyond its lease, so counted as recorded. `settled`: counted for good.
- */
-export type CallState = 'open' | 'passed' | 'lapsed' | 'settled';
 
 export interface KnownCall {
   campaign: string;
@@ -19,21 +25,21 @@ export interface KnownCall {
   since: number;
 }
 
+interface Place extends DrawnUnder {
+  call: string;
+  campaign: string;
+  epoch: string;
+  at: number;
+}
+
 /** What makes a decision: everything that the journal must hold to repeat it. */
 export type Step =
-  | { step: 'open'; call: string; campaign: string; epoch: string; at: number }
-  | { step: 'release'; call: string; campaign: string; epoch: string; at: number }
-  | {
-      step: 'settle';
-      call: string;
-      campaign: string;
-      epoch: string;
-      outcome: SettledOutcome;
-      at: number;
-    };
+  | ({ step: 'open' } & Place)
+  | ({ step: 'release' } & Place)
+  | ({ step: 'settle'; outcome: SettledOutcome } & Place);
 
 interface Period {
-  counts: SampleCounts;
+  account: Account;
   /** Open calls, oldest first. */
   open: Map<string, number>;
 }
@@ -47,59 +53,49 @@ export class Tally {
     this.#leaseMs = leaseMs;
   }
 
-  counts(campaign: string, epoch: string): SampleCounts {
-    return { ...this.#period(campaign, epoch).counts };
+  counts(campaign: string, epoch: string, now: number): SampleCounts {
+    this.#lapse(campaign, epoch, now);
+    const { eligible, recorded, open } = this.#period(campaign, epoch).account;
+    return { eligible, recorded, open };
   }
 
   stateOf(call: string): CallState | undefined {
     return this.#calls.get(call)?.state;
   }
 
-  /** Draws for a call that is not known yet; a known one keeps its answer. `basis`: the counts that decided. */
-  draw(
-    draw: { campaign: string; epoch: string; call: string; at: number },
-    ppm: number,
-  ): { selected: boolean; basis: SampleCounts } {
-    const { campaign, epoch, call, at } = draw;
-    this.#lapse(campaign, epoch, at);
-    const basis = this.counts(campaign, epoch);
+  /** Draws for a call that is not known yet; a known one keeps its answer. `before`: the account that decided. */
+  draw(place: Place, terms: Terms, uniform: number): { selected: boolean; before: Account } {
+    const { campaign, epoch, call, at, day } = place;
+    const period = this.#period(campaign, epoch);
     const known = this.#calls.get(call);
-    if (known !== undefined) return { selected: known.state === 'open', basis };
-    const selected = isSelected(basis, ppm);
-    if (selected) this.apply({ step: 'open', ...draw });
-    else this.#calls.set(call, { campaign, epoch, state: 'passed', since: at });
-    return { selected, basis };
+    if (known !== undefined) return { selected: known.state === 'open', before: period.account };
+    const { selected, before, after } = drawOne(period.account, terms, day, uniform);
+    period.account = after;
+    if (selected) period.open.set(call, at);
+    this.#calls.set(call, { campaign, epoch, state: selected ? 'open' : 'passed', since: at });
+    return { selected, before };
   }
 
   apply(step: Step): void {
-    const { call, campaign, epoch, at } = step;
-    this.#lapse(campaign, epoch, at);
-    const { counts, open } = this.#period(campaign, epoch);
+    const { call, campaign, epoch, at, ppm, day } = step;
+    const period = this.#period(campaign, epoch);
     const state = this.#calls.get(call)?.state;
-    const become = (next: CallState): unknown =>
+    const become = (next: CallState, account: Account): void => {
+      period.account = account;
+      if (next === 'open') period.open.set(call, at);
+      else period.open.delete(call);
       this.#calls.set(call, { campaign, epoch, state: next, since: at });
+    };
     switch (step.step) {
       case 'open':
-        if (state !== undefined) return;
-        open.set(call, at);
-        counts.open += 1;
-        become('open');
+        if (state === undefined) become('open', opened(underTerms(period.account, ppm, day), step));
         return;
       case 'release':
         if (state !== undefined && state !== 'open') return;
-        if (open.delete(call)) counts.open -= 1;
-        become('passed');
+        become('passed', state === 'open' ? released(period.account, step) : period.account);
         return;
       case 'settle':
-        if (state === 'settled') return;
-        if (open.delete(call)) counts.open -= 1;
-        if (state === 'lapsed') {
-          counts.eligible -= 1;
-          counts.recorded -= 1;
-        }
-        if (step.outcome !== 'no-conversation') counts.eligible += 1;
-        if (step.outcome === 'recorded') counts.recorded += 1;
-        become('settled');
+        if (state !== 'settled') become('settled', settled(period.account, state, step, step.outcome));
     }
   }
 
@@ -115,13 +111,14 @@ export class Tally {
 
   snapshot(): Snapshot {
     return {
-      periods: [...this.#periods].map(([key, { counts }]) => [key, counts]),
+      periods: [...this.#periods].map(([key, { account }]) => [key, account]),
       calls: [...this.#calls],
     };
   }
 
   restore({ periods, calls }: Snapshot): void {
-    for (const [key, counts] of periods) this.#periods.set(key, { counts: { ...counts }, open: new Map() });
+    for (const [key, account] of periods)
+      this.#periods.set(key, { account: { ...account }, open: new Map() });
     for (const [call, known] of calls) {
       this.#calls.set(call, known);
       if (known.state === 'open') this.#period(known.campaign, known.epoch).open.set(call, known.since);
@@ -132,26 +129,25 @@ export class Tally {
     const key = `${campaign} ${epoch}`;
     let period = this.#periods.get(key);
     if (period === undefined) {
-      period = { counts: { eligible: 0, recorded: 0, open: 0 }, open: new Map() };
+      period = { account: emptyAccount, open: new Map() };
       this.#periods.set(key, period);
     }
     return period;
   }
 
+  /** Moves nothing that a draw looks at: done when somebody wants to see the counts. */
   #lapse(campaign: string, epoch: string, now: number): void {
-    const { counts, open } = this.#period(campaign, epoch);
-    for (const [call, since] of open) {
+    const period = this.#period(campaign, epoch);
+    for (const [call, since] of period.open) {
       if (since + this.#leaseMs > now) return;
-      open.delete(call);
-      counts.open -= 1;
-      counts.eligible += 1;
-      counts.recorded += 1;
+      period.open.delete(call);
+      period.account = lapsed(period.account);
       this.#calls.set(call, { campaign, epoch, state: 'lapsed', since: now });
     }
   }
 }
 
 export interface Snapshot {
-  periods: [key: string, counts: SampleCounts][];
+  periods: [key: string, account: Account][];
   calls: [call: string, known: KnownCall][];
 }

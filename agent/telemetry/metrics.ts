@@ -70,6 +70,11 @@ export class Metrics {
     'sampler_available',
     'Whether the counters of the sample can be reached (0: nothing is recorded).',
   );
+  readonly #samplerUngranted = this.#counter(
+    'sampler_ungranted_total',
+    'Calls that could not be drawn, or whose selection was not granted, by reason.',
+    ['reason'],
+  );
   readonly #sipDropped = this.#counter(
     'sip_dropped_total',
     'SIP datagrams dropped without an answer, by reason.',
@@ -149,6 +154,10 @@ export class Metrics {
 
   samplerAvailable(available: boolean): void {
     this.#samplerAvailable.set(Number(available));
+  }
+
+  samplerUngranted(reason: string): void {
+    this.#samplerUngranted.inc({ reason: label(reason) });
   }
 
   sipDropped(reason: string): void {

@@ -35,6 +35,15 @@ export const campaignSchema = z.strictObject({
     .max(1)
     .default(0.3)
     .describe('ceiling of the recorded share of eligible conversations'),
+  announcedCap: z
+    .number()
+    .min(1)
+    .max(10)
+    .default(1.5)
+    .describe(
+      'ceiling of the announced share as a multiple of the rate: how far refused calls are made up for',
+    ),
+  dailyGuard: z.int().min(1).optional().describe('most calls selected on one day (UTC); left out: no guard'),
   purpose: z
     .enum(['reception-evaluation', 'weakpoint-analysis', 'complaint', 'training'])
     .describe('what the recordings are for; exactly one (GDPR Art. 5(1)(b))'),

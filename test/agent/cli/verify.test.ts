@@ -22,6 +22,18 @@ const decided: Extract<LedgerEvent, { kind: 'call.decided' }> = {
   rate: 0.3,
   epoch: '2026-11',
   basis: { eligible: 0, recorded: 0, open: 0 },
+  draw: {
+    key: 'k',
+    uniform: 0,
+    run: 'r',
+    sequence: 1,
+    ppm: 300_000,
+    capPpm: 450_000,
+    dailyGuard: undefined,
+    credit: 0,
+    announceCredit: 0,
+    today: 0,
+  },
   mode: 'object',
   law: ['FR-consumer-quality@2026-11-23'],
   parties: { caller: 'a', agent: 'b' },
@@ -143,7 +155,12 @@ describe('verify', () => {
     ],
     [
       'was not drawn',
-      [{ ...decided, selected: false, basis: { eligible: 0, recorded: 1, open: 0 } }, told, allowed, closed],
+      [
+        { ...decided, selected: false, draw: { ...decided.draw!, uniform: 2 ** 32 - 1 } },
+        told,
+        allowed,
+        closed,
+      ],
       (e) => ({ recordings: [storedAs(e)], tombstones: [] }),
       'is of a call that was not selected',
     ],
@@ -247,12 +264,15 @@ describe('verify', () => {
     expect(status).toBe(1);
   });
 
-  test.each([
-    [true, { eligible: 2, recorded: 1, open: 0 }, 'was selected although the rate was used up'],
-    [false, { eligible: 4, recorded: 1, open: 0 }, 'was passed over although its turn had come'],
-    [true, undefined, 'was selected without the counts that could have allowed it'],
-  ])('a draw that its own counts contradict is found (selected: %s)', async (selected, basis, reason) => {
-    await write([{ ...decided, selected, basis }]);
+  test.each<[boolean, Partial<typeof decided>, string]>([
+    [true, { draw: { ...decided.draw!, credit: -400_000 } }, 'was selected against its draw'],
+    [true, { draw: { ...decided.draw!, uniform: 2 ** 31 } }, 'was selected against its draw'],
+    [false, {}, 'was passed over against its draw'],
+    [true, { draw: undefined }, 'was selected without a draw'],
+    [true, { reason: 'unavailable' }, 'was selected though its draw was not granted'],
+    [true, { rate: 0.2 }, 'was drawn at a higher rate than its entry names'],
+  ])('a draw that contradicts itself is found (selected: %s)', async (selected, changes, reason) => {
+    await write([{ ...decided, selected, ...changes }]);
     const { status, lines } = await check({ recordings: [], tombstones: [] });
     expect(lines[0]).toBe(`call ${call} ${reason}`);
     expect(status).toBe(1);

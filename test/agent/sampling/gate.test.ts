@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { epochOf, inPartsPerMillion, isSelected } from '../../../agent/sampling/gate.ts';
+import { chanceOf, dayOf, epochOf, inPartsPerMillion } from '../../../agent/sampling/gate.ts';
 import type { Rate } from '../../../config/units.ts';
 
 test.each([
@@ -16,27 +16,25 @@ test.each([
 });
 
 test('every rate of four decimals is exact', () => {
-  for (let part = 0; part <= 10_000; part += 1)
-    expect(inPartsPerMillion((part / 10_000) as Rate)).toBe(part * 100);
+  const parts = Array.from({ length: 10_001 }, (_, part) => part);
+  expect(parts.filter((part) => inPartsPerMillion((part / 10_000) as Rate) !== part * 100)).toEqual([]);
 });
 
-test('no selection can break the ceiling, in whole numbers', () => {
-  const count = fc.integer({ min: 0, max: 1_000_000_000 });
+test('no selection can break a ceiling, and every chance is a share', () => {
+  const credit = fc.integer({ min: -3_000_000, max: 2 ** 50 });
+  const share = fc.integer({ min: 0, max: 1_000_000 });
   fc.assert(
-    fc.property(
-      count,
-      count,
-      count,
-      fc.integer({ min: 0, max: 1_000_000 }),
-      (eligible, recorded, open, ppm) => {
-        const over = (BigInt(recorded) + BigInt(open)) * 1_000_000n > BigInt(ppm) * BigInt(eligible);
-        expect(isSelected({ eligible, recorded, open }, ppm)).toBe(ppm > 0 && !over);
-      },
-    ),
+    fc.property(credit, credit, fc.nat(5), share, share, (credit, announceCredit, today, ppm, capPpm) => {
+      const chance = chanceOf({ credit, announceCredit, today }, { ppm, capPpm, dailyGuard: 3 });
+      expect(chance).toBeGreaterThanOrEqual(0);
+      expect(chance).toBeLessThanOrEqual(1_000_000);
+      if (ppm === 0 || credit + ppm < 0 || announceCredit + capPpm < 0 || today >= 3) expect(chance).toBe(0);
+    }),
   );
 });
 
 test('the accounting period is the calendar month in UTC', () => {
   expect(epochOf(new Date('2026-11-30T23:59:59.999Z'))).toBe('2026-11');
   expect(epochOf(new Date('2026-12-01T00:00:00.000Z'))).toBe('2026-12');
+  expect(dayOf(new Date('2026-11-30T23:59:59.999Z'))).toBe('2026-11-30');
 });

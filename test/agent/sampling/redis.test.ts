@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { openRedisSampler, type RedisSamplerOptions } from '../../../agent/sampling/redis.ts';
 import type { Sampler } from '../../../agent/sampling/sampler.ts';
 import type { CallId, Rate } from '../../../config/units.ts';
-import { leaseMs, samplerContract } from './contract.ts';
+import { leaseMs, samplerContract, uniform } from './contract.ts';
 import { freePort, redisServer, type RedisServer } from './redis-server.ts';
 
 const newCall = (): CallId => randomUUID() as CallId;
@@ -16,8 +16,10 @@ class Client implements AsyncDisposable {
 
   constructor(options: Pick<RedisSamplerOptions, 'url'> & Partial<RedisSamplerOptions>) {
     this.sampler = openRedisSampler({
+      uniform,
       timeoutMs: 10_000,
       leaseMs,
+      fenceMs: 0,
       closeMs: 200,
       ...options,
       onAvailability: (available, why) => {
@@ -68,7 +70,7 @@ describe('the Redis sampler', () => {
   });
   afterAll(() => server[Symbol.asyncDispose]());
   beforeEach(async () => {
-    of = { name: randomUUID(), rate: 0.5 as Rate };
+    of = { name: randomUUID(), rate: 1 as Rate };
     watch = new Client({ url: server.url });
     await watch.until(true);
   });

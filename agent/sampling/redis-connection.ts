@@ -1,0 +1,112 @@
+/** How a sampler reaches Redis: one server, a master that sentinels name, or a cluster. */
+import { Cluster, Redis } from 'ioredis';
+import { lapseScript, recoverScript, releaseScript, reserveScript, settleScript } from './scripts.ts';
+
+interface Address {
+  host: string;
+  port: number;
+}
+
+/** Exactly one of `url`, `sentinels` (with `master`), `cluster`. */
+export interface RedisPlace {
+  /** `redis://` or `rediss://` */
+  url?: string | undefined;
+  sentinels?: readonly Address[] | undefined;
+  /** The name under which the sentinels know the master. */
+  master?: string | undefined;
+  cluster?: readonly Address[] | undefined;
+  username?: string | undefined;
+  password?: string | undefined;
+  sentinelPassword?: string | undefined;
+  /** PEM; given, however empty, the connection is TLS. */
+  tls?: { ca?: string; cert?: string; key?: string; servername?: string } | undefined;
+}
+
+type Words = (string | number)[];
+
+/** Of a reservation: selected, then the account; see `reserveScript`. */
+export type ReserveAnswer = [
+  selected: number,
+  draws: number,
+  eligible: number,
+  recorded: number,
+  open: number,
+  credit: number,
+  announceCredit: number,
+  today: number,
+  run: string,
+];
+
+interface Scripts {
+  tacetReserve(...words: Words): Promise<ReserveAnswer | [refused: number]>;
+  tacetSettle(...words: Words): Promise<unknown>;
+  tacetRelease(...words: Words): Promise<unknown>;
+  tacetLapse(...words: Words): Promise<[eligible: number, recorded: number, open: number]>;
+  tacetRecover(...words: Words): Promise<[draws: number, shut: number]>;
+}
+
+export type Connection = (Redis | Cluster) & Scripts;
+
+/** Random, so that agents do not come back all at once. */
+const retry = (times: number): number =>
+  Math.min(50 * 2 ** Math.min(times, 5), 1_000) * (0.5 + Math.random() / 2);
+
+export function connect(place: RedisPlace, timing: { hungMs: number; fenceMs: number }): Connection {
+  const script = (lua: string, numberOfKeys = 3): { lua: string; numberOfKeys: number } => ({
+    lua,
+    numberOfKeys,
+  });
+  const scripts = {
+    tacetReserve: script(reserveScript(timing.fenceMs)),
+    tacetSettle: script(settleScript),
+    tacetRelease: script(releaseScript),
+    tacetLapse: script(lapseScript, 4),
+    tacetRecover: script(recoverScript(timing.fenceMs)),
+  };
+  const { username, password, tls } = place;
+  const node = {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls === undefined ? {} : { tls }),
+    enableOfflineQueue: false,
+    // A command of a lost connection is never sent again by itself: only what is owed is, and that is idempotent.
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 1_000,
+    socketTimeout: timing.hungMs,
+    disconnectTimeout: 100,
+    retryStrategy: retry,
+    // A demoted master answers READONLY: connect again, to where the name or the sentinel now leads.
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  };
+  if (place.cluster !== undefined) {
+    const options = {
+      scripts,
+      redisOptions: node,
+      enableOfflineQueue: false,
+      clusterRetryStrategy: retry,
+      // A call does not wait for a cluster that is finding its master again.
+      maxRedirections: 3,
+      retryDelayOnFailover: 100,
+      slotsRefreshTimeout: 1_000,
+    };
+    return new Cluster([...place.cluster], options) as Connection;
+  }
+  if (place.sentinels !== undefined) {
+    const { sentinels, master, sentinelPassword } = place;
+    return new Redis({
+      ...node,
+      scripts,
+      sentinels: [...sentinels],
+      ...(master === undefined ? {} : { name: master }),
+      ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+      ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
+      // Who was the master is asked anew each time; a sentinel that hangs must not stop the others from being asked.
+      sentinelCommandTimeout: 1_000,
+      sentinelRetryStrategy: retry,
+      sentinelReconnectStrategy: retry,
+      failoverDetector: true,
+    }) as Connection;
+  }
+  return new Redis(place.url ?? 'redis://127.0.0.1', { ...node, scripts }) as Connection;
+}
