@@ -72,6 +72,8 @@ test('a caller who was told and did not refuse is recorded: each side on its cha
 
   const events = await site.events();
   expect(events.map(({ kind }) => kind)).toEqual([
+    'sampling.key-committed',
+    'sampling.key-committed',
     'agent.started',
     'call.decided',
     'call.told',
