@@ -7,6 +7,7 @@ export type Bench = (say: (line: string) => void) => Promise<Record<string, unkn
 const benches: Record<string, () => Promise<Bench>> = {
   setup: async () => (await import('./setup.ts')).run,
   relay: async () => (await import('./relay.ts')).run,
+  recording: async () => (await import('./recording.ts')).run,
 };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });

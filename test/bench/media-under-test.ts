@@ -12,11 +12,11 @@ export class MediaUnderTest implements AsyncDisposable {
     this.#child = child;
   }
 
-  static async start(): Promise<MediaUnderTest> {
-    const child = fork(fileURLToPath(new URL('./relay-process.ts', import.meta.url)), {
-      execPath: 'taskset',
-      execArgv: ['-c', relayCore, process.execPath],
-    });
+  /** @param cores `one` weighs it against programs on the same core, `all` lets its threads run beside each other */
+  static async start(cores: 'one' | 'all' = 'one'): Promise<MediaUnderTest> {
+    const pinned = { execPath: 'taskset', execArgv: ['-c', relayCore, process.execPath] };
+    const module = fileURLToPath(new URL('./relay-process.ts', import.meta.url));
+    const child = fork(module, cores === 'one' ? pinned : {});
     await once(child, 'spawn');
     return new MediaUnderTest(child);
   }

@@ -1,12 +1,14 @@
 /** Tacet's media plane in a process of its own, with a store behind it, so that a bench weighs them and nothing else. */
 import { randomUUID } from 'node:crypto';
-import type { CallId, EpochMicros, RecordingId } from '../../config/units.ts';
+import { join } from 'node:path';
+import type { CallId, EpochMicros, RecordingId, Side } from '../../config/units.ts';
 import { openStoreLink, type StoreLink } from '../../media/fork/store-link.ts';
 import { startStoreProcess, type StoreProcess } from '../../media/fork/store-process.ts';
 import type { RecordingStream } from '../../media/fork/sink.ts';
 import type { MediaFork, MediaSession } from '../../media/plane.ts';
 import { encodeAll } from '../../media/prompts/encoded.ts';
 import type { Prompt } from '../../media/prompts/prompt.ts';
+import { Catalogue } from '../../media/store/catalogue.ts';
 import { openRelay } from '../../media/relay/relay.ts';
 import { temporaryFolder } from '../peers/temporary-folder.ts';
 import { answeredPort, offerOf } from './sdp.ts';
@@ -26,6 +28,8 @@ export interface Answer {
   stored?: number;
   /** Packets of all forks, as the relay counted them. */
   copied?: number;
+  /** Audio that the store found in them, both sides, in milliseconds. */
+  storedMs?: number;
 }
 
 interface Recorded {
@@ -57,8 +61,7 @@ async function obey(order: Order): Promise<Answer> {
     case 'record':
       return { storePid: await record() };
     case 'play':
-      for (const { caller } of sessions)
-        void caller.play(silence(order.seconds), new AbortController().signal);
+      play(silence(order.seconds));
       return {};
     case 'finish':
       return finish();
@@ -113,7 +116,7 @@ async function record(): Promise<number> {
 
 async function finish(): Promise<Answer> {
   let copied = 0;
-  const ends = await Promise.all(
+  await Promise.all(
     recorded.splice(0).map(async ({ stream, fork }) => {
       const totals = await fork.stop();
       copied += totals.packets.caller + totals.packets.agent;
@@ -121,7 +124,18 @@ async function finish(): Promise<Answer> {
     }),
   );
   await link?.flush(AbortSignal.timeout(120_000));
-  return { stored: ends.length - (link?.statistics().streams ?? 0), copied };
+  await link?.[Symbol.asyncDispose]();
+  using catalogue = new Catalogue(join(folder.path, 'catalogue.sqlite'));
+  const kept = catalogue.all().filter(({ state }) => state === 'complete');
+  const storedMs = kept
+    .map(({ details }) => details as { storedMs: Record<Side, number> })
+    .reduce((sum, { storedMs: { caller, agent } }) => sum + caller + agent, 0);
+  return { stored: kept.length, copied, storedMs };
+}
+
+function play(prompt: Prompt): void {
+  const never = new AbortController().signal;
+  for (const { caller } of sessions) void caller.play(prompt, never);
 }
 
 function silence(seconds: number): Prompt {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { cpus } from 'node:os';
-import { Program } from '../peers/program.ts';
+import { Program, type ProgramOptions } from '../peers/program.ts';
 
 /** What came back to the telephones. */
 export interface Traffic {
@@ -29,8 +29,13 @@ export const relayCore = '0';
 const telephonesCore = String(cpus().length - 1);
 
 /** Starts a program on one core. */
-export async function startOn(core: string, command: string, args: readonly string[]): Promise<Program> {
-  return Program.start('taskset', ['-c', core, command, ...args]);
+export async function startOn(
+  core: string,
+  command: string,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Promise<Program> {
+  return Program.start('taskset', ['-c', core, command, ...args], options);
 }
 
 export async function portsOf(program: Program): Promise<number[]> {
@@ -58,10 +63,19 @@ export async function load(
   return JSON.parse(result) as Traffic;
 }
 
-/** CPU time of a process and all its threads that are alive, microseconds (proc(5): schedstat, nanoseconds). */
+/** CPU time of a process and all its threads that are alive, microseconds. */
 export function cpuMicros(pid: number): number {
+  return [...threadMicros(pid).values()].reduce((sum, each) => sum + each, 0);
+}
+
+/** CPU time of a process's threads by their names, microseconds (proc(5): schedstat, nanoseconds). */
+export function threadMicros(pid: number): Map<string, number> {
   const folder = `/proc/${pid}/task`;
-  return readdirSync(folder)
-    .map((task) => Number(readFileSync(`${folder}/${task}/schedstat`, 'utf8').split(' ')[0]) / 1_000)
-    .reduce((sum, each) => sum + each, 0);
+  const threads = new Map<string, number>();
+  for (const task of readdirSync(folder)) {
+    const name = readFileSync(`${folder}/${task}/comm`, 'utf8').trim();
+    const micros = Number(readFileSync(`${folder}/${task}/schedstat`, 'utf8').split(' ')[0]) / 1_000;
+    threads.set(name, (threads.get(name) ?? 0) + micros);
+  }
+  return threads;
 }

@@ -24,21 +24,26 @@ export class Rtpengine implements AsyncDisposable {
   static async start(folder: string): Promise<Rtpengine> {
     const control = await freePort();
     const cli = await freePort();
-    const program = await startOn(relayCore, 'rtpengine', [
-      '--foreground',
-      '--table=-1',
-      '--interface=127.0.0.1',
-      `--listen-ng=127.0.0.1:${control}`,
-      `--listen-cli=127.0.0.1:${cli}`,
-      '--port-min=20000',
-      '--port-max=29999',
-      '--log-stderr',
-      '--log-level=3',
-      '--num-threads=1',
-      '--recording-method=pcap',
-      '--recording-format=eth',
-      `--recording-dir=${folder}`,
-    ]);
+    const program = await startOn(
+      relayCore,
+      'rtpengine',
+      [
+        '--foreground',
+        '--table=-1',
+        '--interface=127.0.0.1',
+        `--listen-ng=127.0.0.1:${control}`,
+        `--listen-cli=127.0.0.1:${cli}`,
+        '--port-min=20000',
+        '--port-max=29999',
+        '--log-stderr',
+        '--log-level=3',
+        '--num-threads=1',
+        '--recording-method=pcap',
+        '--recording-format=eth',
+        `--recording-dir=${folder}`,
+      ],
+      { cwd: folder },
+    );
     return new Rtpengine(program, control, createSocket('udp4'));
   }
 
