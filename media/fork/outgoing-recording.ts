@@ -136,11 +136,11 @@ export class OutgoingRecording implements RecordingStream {
       : { ...frame, sealed: true, batch: this.#fromDisk(kept) };
   }
 
-  take(message: Extract<StoreMessage, { type: 'opened' | 'refused' | 'ack' | 'closed' }>): void {
+  take(message: Extract<StoreMessage, { type: 'opened' | 'refused' | 'closed' }>): void {
     switch (message.type) {
       case 'opened':
         this.#answer.resolve(undefined);
-        this.#acknowledge(message.position);
+        this.acknowledge(message.position);
         this.#next = this.#acknowledged;
         for (const gap of this.#gaps) this.#hooks.say({ type: 'gap', stream: this.stream, gap });
         this.#hooks.send();
@@ -151,9 +151,6 @@ export class OutgoingRecording implements RecordingStream {
         this.#fail(message.reason);
         this.#release();
         return;
-      case 'ack':
-        this.#acknowledge(message.position);
-        return;
       case 'closed':
         this.#closed.resolve('stored');
         this.#release();
@@ -161,7 +158,8 @@ export class OutgoingRecording implements RecordingStream {
     }
   }
 
-  #acknowledge(position: number): void {
+  /** The store has all frames below `position` on stable storage. */
+  acknowledge(position: number): void {
     if (position > this.#frames)
       throw new Error(`stream ${this.stream}: ${position} frames acknowledged, ${this.#frames} written`);
     for (; this.#acknowledged < position; this.#acknowledged++) this.#drop(this.#acknowledged);

@@ -75,7 +75,7 @@ const storeMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('welcome'), credit: count }),
   z.strictObject({ type: z.literal('opened'), stream, position: count }),
   z.strictObject({ type: z.literal('refused'), stream, reason: text }),
-  z.strictObject({ type: z.literal('ack'), stream, position: count }),
+  z.strictObject({ type: z.literal('ack'), positions: z.array(z.tuple([stream, count])) }),
   z.strictObject({ type: z.literal('credit'), bytes: count }),
   z.strictObject({ type: z.literal('closed'), stream }),
   z.strictObject({ type: z.literal('destroyed'), receipt }),
@@ -95,7 +95,8 @@ export type StoreMessage =
   /** Taken (again): frames from `position` on are wanted. */
   | { type: 'opened'; stream: number; position: number }
   | { type: 'refused'; stream: number; reason: string }
-  | { type: 'ack'; stream: number; position: number }
+  /** Positions of several streams, since they reach stable storage together. */
+  | { type: 'ack'; positions: [stream: number, position: number][] }
   /** So many bytes more may be under way. */
   | { type: 'credit'; bytes: number }
   | { type: 'closed'; stream: number }

@@ -225,9 +225,12 @@ class Link implements StoreLink {
       case 'error':
         this.#tell({ kind: 'malformed', reason: `the store says: ${message.reason}` });
         return;
+      case 'ack':
+        for (const [stream, position] of message.positions)
+          this.#recordings.get(stream)?.acknowledge(position);
+        return;
       case 'opened':
       case 'refused':
-      case 'ack':
       case 'closed':
         this.#recordings.get(message.stream)?.take(message);
         return;

@@ -69,7 +69,12 @@ export async function startStoreProcess({ directory, onDeath }: StoreProcessOpti
 
 async function launch(directory: string, token: string, port: number): Promise<Started> {
   const child = fork(fileURLToPath(new URL('../store/main.ts', import.meta.url)), {
-    env: { ...process.env, TACET_STORE: JSON.stringify({ directory, token, port }) },
+    // Files of many recordings are synced beside each other.
+    env: {
+      ...process.env,
+      UV_THREADPOOL_SIZE: '16',
+      TACET_STORE: JSON.stringify({ directory, token, port }),
+    },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     // The terminal's Ctrl-C is for the agent, which ends the store when its recordings are closed.
     detached: true,

@@ -63,12 +63,12 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
     const covered = new Uint8Array(length);
     for (const { at, audio } of placed[side].pieces) {
       const from = Math.round(at * samplesPerMs);
-      for (let index = Math.max(0, -from); index < audio.length && from + index < length; index++) {
-        samples[side][from + index] = audio[index]!;
-        covered[from + index] = 1;
-      }
+      const [start, end] = [Math.max(0, from), Math.min(length, from + audio.length)];
+      if (start >= end) continue;
+      samples[side].set(audio.subarray(start - from, end - from), start);
+      covered.fill(1, start, end);
     }
-    storedMs[side] = covered.reduce((sum, each) => sum + each, 0) / samplesPerMs;
+    storedMs[side] = countOnes(covered) / samplesPerMs;
     listed.push(...listGaps(side, covered, gaps, startedAt));
   }
   return {
@@ -87,7 +87,8 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
   function place(side: Side): { pieces: Piece[]; end: number } {
     const header = newRtpHeader();
     const segments: Segment[] = [];
-    const seen = new Set<string>();
+    /** Sequence and timestamp together, of each source: 48 bits. */
+    const seen = new Map<number, Set<number>>();
     for (const { side: from, arrivedAt, rtp } of packets) {
       if (from !== side || !readRtp(rtp, rtp.length, header) || header.payloadLength === 0) continue;
       const codec = codecs[side][header.payloadType] ?? `payload type ${header.payloadType}`;
@@ -96,9 +97,10 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
         undecoded.add(codec);
         continue;
       }
-      const repeated = `${header.ssrc} ${header.sequence} ${header.timestamp}`;
-      if (seen.has(repeated)) continue;
-      seen.add(repeated);
+      const ofSource = seen.get(header.ssrc) ?? new Set<number>();
+      seen.set(header.ssrc, ofSource);
+      const known = ofSource.size;
+      if (ofSource.add(header.timestamp * 0x1_0000 + header.sequence).size === known) continue;
       const arrivedMs = (arrivedAt - startedAt) / 1_000;
       let segment = segments.at(-1);
       let sentMs = segment === undefined ? 0 : ((header.timestamp - segment.timestamp) | 0) / samplesPerMs;
@@ -116,6 +118,12 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
     const end = pieces.reduce((last, { at, audio }) => Math.max(last, at + audio.length / samplesPerMs), 0);
     return { pieces, end };
   }
+}
+
+function countOnes(flags: Uint8Array): number {
+  let count = 0;
+  for (const flag of flags) count += flag;
+  return count;
 }
 
 interface Piece {

@@ -2,6 +2,7 @@
  * A recording while it is made: an append-only sealed file. Everything acknowledged is in it; a crash of anything costs at
  * most what was not acknowledged.
  */
+import type { KeyObject } from 'node:crypto';
 import { closeSync, fdatasync, ftruncateSync, openSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Gap, RecordingEnd, RecordingHeader } from '../fork/sink.ts';
@@ -23,13 +24,15 @@ const kinds = { header: 1, batch: 2, gap: 3, end: 4 } as const;
 
 export class Journal {
   readonly #fd: number;
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
   #chunks: number;
   /** Frames written, synced or not. */
   written: number;
   #dirty = false;
+  #closed = false;
+  #syncing = 0;
 
-  private constructor(fd: number, key: Buffer, chunks: number, frames: number) {
+  private constructor(fd: number, key: KeyObject, chunks: number, frames: number) {
     this.#fd = fd;
     this.#key = key;
     this.#chunks = chunks;
@@ -37,14 +40,14 @@ export class Journal {
   }
 
   /** Begins a journal. @throws when there is one already */
-  static create(path: string, key: Buffer, header: RecordingHeader): Journal {
+  static create(path: string, key: KeyObject, header: RecordingHeader): Journal {
     const journal = new Journal(openSync(path, 'ax', 0o600), key, 0, 0);
     journal.#append(kinds.header, Buffer.from(JSON.stringify(header)));
     return journal;
   }
 
   /** Goes on with a journal after a restart; a torn last chunk was never acknowledged and is cut off. */
-  static resume(path: string, key: Buffer): { journal: Journal; contents: JournalContents } {
+  static resume(path: string, key: KeyObject): { journal: Journal; contents: JournalContents } {
     const { chunks, wholeBytes } = openChunks(key, 'journal', readFileSync(path));
     const contents = interpret(chunks);
     const fd = openSync(path, 'r+');
@@ -69,13 +72,25 @@ export class Journal {
 
   /** Brings everything written so far to stable storage. */
   async sync(): Promise<void> {
-    if (!this.#dirty) return;
+    if (!this.#dirty || this.#closed) return;
     this.#dirty = false;
-    await sync(this.#fd);
+    this.#syncing += 1;
+    try {
+      await sync(this.#fd);
+    } finally {
+      this.#syncing -= 1;
+      this.#letGo();
+    }
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#closed = true;
+    this.#letGo();
+  }
+
+  /** A descriptor that is being synced must stay: its number would be given to another file. */
+  #letGo(): void {
+    if (this.#closed && this.#syncing === 0) closeSync(this.#fd);
   }
 
   #append(kind: number, bytes: Uint8Array): void {
@@ -89,7 +104,7 @@ export class Journal {
 }
 
 /** Reads a journal as it is. @throws SealedFileBroken */
-export function readJournal(path: string, key: Buffer): JournalContents {
+export function readJournal(path: string, key: KeyObject): JournalContents {
   return interpret(openChunks(key, 'journal', readFileSync(path)).chunks);
 }
 

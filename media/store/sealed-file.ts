@@ -3,7 +3,7 @@
  * chunk after any crash. A chunk's nonce is its number and the file's kind; its number is authenticated, so that chunks
  * cannot change places.
  */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
 import { TacetError } from '../../config/errors.ts';
 import { tagBytes } from '../fork/seal.ts';
 
@@ -25,7 +25,7 @@ function nonceOf(kind: SealedKind, number: number): Buffer {
 }
 
 /** One chunk as it goes into the file. */
-export function sealChunk(key: Buffer, kind: SealedKind, number: number, bytes: Uint8Array): Buffer {
+export function sealChunk(key: KeyObject, kind: SealedKind, number: number, bytes: Uint8Array): Buffer {
   const cipher = createCipheriv('aes-256-gcm', key, nonceOf(kind, number));
   const sealed = Buffer.concat([cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
   const length = Buffer.alloc(lengthBytes);
@@ -40,7 +40,7 @@ export interface OpenedChunks {
 }
 
 /** Opens all whole chunks. A torn last one is left out. @throws SealedFileBroken */
-export function openChunks(key: Buffer, kind: SealedKind, file: Buffer): OpenedChunks {
+export function openChunks(key: KeyObject, kind: SealedKind, file: Buffer): OpenedChunks {
   const chunks: Buffer[] = [];
   let at = 0;
   while (at + lengthBytes <= file.length) {
@@ -64,7 +64,7 @@ export function openChunks(key: Buffer, kind: SealedKind, file: Buffer): OpenedC
 }
 
 /** A file that is written once, in chunks of a mebibyte; an empty last chunk says that it is whole. */
-export function sealFile(key: Buffer, kind: SealedKind, bytes: Uint8Array): Buffer {
+export function sealFile(key: KeyObject, kind: SealedKind, bytes: Uint8Array): Buffer {
   const size = 1024 * 1024;
   const chunks: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += size) {
@@ -75,7 +75,7 @@ export function sealFile(key: Buffer, kind: SealedKind, bytes: Uint8Array): Buff
 }
 
 /** @throws SealedFileBroken also when its end is missing */
-export function openFile(key: Buffer, kind: SealedKind, file: Buffer): Buffer {
+export function openFile(key: KeyObject, kind: SealedKind, file: Buffer): Buffer {
   const { chunks, wholeBytes } = openChunks(key, kind, file);
   if (wholeBytes !== file.length || chunks.at(-1)?.length !== 0)
     throw new SealedFileBroken('its end is missing');

@@ -38,10 +38,11 @@ export interface Store extends AsyncDisposable {
   disconnectAll(): void;
 }
 
-const creditBytes = 8 * 1024 * 1024;
+/** What may be under way: several seconds of the audio of five hundred calls. */
+const creditBytes = 64 * 1024 * 1024;
 const largestMessage = 1024 * 1024;
 /** Batches are synced together: this bounds how long one waits for its acknowledgement. */
-const syncMs = 100;
+const syncMs = 250;
 const sweepMs = 3_600_000;
 
 /** Starts a store on a folder of its own. */
@@ -222,25 +223,38 @@ class AgentConnection {
       this.#fail(closeCodes.hole, `stream ${stream}: frame ${number} is early`);
   }
 
+  /** One round after another: a round that overtook the one before would acknowledge what that has not synced yet. */
   async #syncSoon(): Promise<void> {
     if (this.#syncing) return;
     this.#syncing = true;
-    await new Promise((resolve) => setTimeout(resolve, syncMs));
-    this.#syncing = false;
-    const [streams, bytes] = [[...this.#dirty], this.#unsynced];
-    this.#dirty.clear();
-    this.#unsynced = 0;
     try {
-      for (const stream of streams) {
-        const id = this.#streams.get(stream);
-        const position = id === undefined ? undefined : await this.#vault.sync(id);
-        if (position !== undefined) this.#say({ type: 'ack', stream, position });
+      while (this.#dirty.size > 0) {
+        await new Promise((resolve) => setTimeout(resolve, syncMs));
+        await this.#syncRound();
       }
-      this.#say({ type: 'credit', bytes });
     } catch (error) {
       this.#hooks.onProblem(`cannot write: ${messageOf(error)}`);
       this.#fail(1011, messageOf(error));
+    } finally {
+      this.#syncing = false;
     }
+  }
+
+  async #syncRound(): Promise<void> {
+    const [streams, bytes] = [[...this.#dirty], this.#unsynced];
+    this.#dirty.clear();
+    this.#unsynced = 0;
+    // Beside each other: the file system then commits many with one write of its journal.
+    const synced = await Promise.all(
+      streams.map(async (stream): Promise<[number, number] | undefined> => {
+        const id = this.#streams.get(stream);
+        const position = id === undefined ? undefined : await this.#vault.sync(id);
+        return position === undefined ? undefined : [stream, position];
+      }),
+    );
+    const positions = synced.filter((each) => each !== undefined);
+    if (positions.length > 0) this.#say({ type: 'ack', positions });
+    this.#say({ type: 'credit', bytes });
   }
 
   #say(message: StoreMessage): void {

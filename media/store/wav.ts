@@ -19,9 +19,11 @@ export function stereoWav(samples: Record<Side, Int16Array>): Buffer {
   wav.writeUInt16LE(16, 34);
   wav.write('data', 36, 'latin1');
   wav.writeUInt32LE(data, 40);
+  // Little-endian as the file is, on every machine that Node runs on.
+  const interleaved = new Int16Array(wav.buffer, wav.byteOffset + headerBytes, caller.length * 2);
   for (let index = 0; index < caller.length; index++) {
-    wav.writeInt16LE(caller[index]!, headerBytes + index * 4);
-    wav.writeInt16LE(agent[index]!, headerBytes + index * 4 + 2);
+    interleaved[index * 2] = caller[index]!;
+    interleaved[index * 2 + 1] = agent[index]!;
   }
   return wav;
 }
