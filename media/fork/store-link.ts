@@ -91,7 +91,7 @@ class Link implements StoreLink {
       directory,
       sealTo,
       maxBytes,
-      ramBytes: options.ramBytes ?? 16 * 1024 * 1024,
+      ramBytes: options.ramBytes ?? 64 * 1024 * 1024,
       inRam: 0,
       onDisk: 0,
     };

@@ -87,8 +87,7 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
   function place(side: Side): { pieces: Piece[]; end: number } {
     const header = newRtpHeader();
     const segments: Segment[] = [];
-    /** Sequence and timestamp together, of each source: 48 bits. */
-    const seen = new Map<number, Set<number>>();
+    const seen = new RecentPackets();
     for (const { side: from, arrivedAt, rtp } of packets) {
       if (from !== side || !readRtp(rtp, rtp.length, header) || header.payloadLength === 0) continue;
       const codec = codecs[side][header.payloadType] ?? `payload type ${header.payloadType}`;
@@ -97,10 +96,7 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
         undecoded.add(codec);
         continue;
       }
-      const ofSource = seen.get(header.ssrc) ?? new Set<number>();
-      seen.set(header.ssrc, ofSource);
-      const known = ofSource.size;
-      if (ofSource.add(header.timestamp * 0x1_0000 + header.sequence).size === known) continue;
+      if (seen.has(header.ssrc, header.sequence, header.timestamp)) continue;
       const arrivedMs = (arrivedAt - startedAt) / 1_000;
       let segment = segments.at(-1);
       let sentMs = segment === undefined ? 0 : ((header.timestamp - segment.timestamp) | 0) / samplesPerMs;
@@ -120,9 +116,28 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
   }
 }
 
+/** The last packets of a side, by which one that comes twice is known: five seconds of them. */
+class RecentPackets {
+  readonly #size = 256;
+  readonly #ssrcs = new Float64Array(this.#size).fill(-1);
+  /** Timestamp and sequence together: 48 bits. */
+  readonly #places = new Float64Array(this.#size);
+
+  /** Whether it came before; it has now. */
+  has(ssrc: number, sequence: number, timestamp: number): boolean {
+    const at = sequence % this.#size;
+    const place = timestamp * 0x1_0000 + sequence;
+    if (this.#ssrcs[at] === ssrc && this.#places[at] === place) return true;
+    this.#ssrcs[at] = ssrc;
+    this.#places[at] = place;
+    return false;
+  }
+}
+
 function countOnes(flags: Uint8Array): number {
   let count = 0;
-  for (const flag of flags) count += flag;
+  // By index: the iterator of a typed array costs ten times as much over the samples of a call.
+  for (let index = 0; index < flags.length; index++) count += flags[index]!;
   return count;
 }
 

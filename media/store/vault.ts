@@ -1,6 +1,6 @@
 /** The recordings of a store on its disk: begun, continued, finished into an artefact, destroyed. Knows nothing of sockets. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EpochMicros } from '../../config/units.ts';
 import { decodeBatch, type BatchedPacket } from '../fork/batch.ts';
@@ -129,7 +129,8 @@ export class Vault implements Disposable {
     openFile(key, 'audio', readFileSync(this.#audioPath(id)));
     const interrupted = end === undefined || end.reason === 'interrupted' || end.reason === 'media-lost';
     this.#catalogue.put({ ...row, state: interrupted ? 'interrupted' : 'complete', details });
-    if (open !== undefined && details.undecoded.length === 0) overwriteAndUnlink(journalPath);
+    // Its key is the artefact's, so that what is left of it on the disk is as readable as that: destroying the key is enough.
+    if (open !== undefined && details.undecoded.length === 0) unlinkSync(journalPath);
   }
 
   /**

@@ -7,7 +7,7 @@ import { build, load, threadMicros } from './rtp-load.ts';
 import { temporaryFolder } from '../peers/temporary-folder.ts';
 import { MediaUnderTest } from './media-under-test.ts';
 
-const calls = 250;
+const calls = 200;
 const seconds = 20;
 
 export async function run(say: (line: string) => void): Promise<Record<string, unknown>> {
