@@ -1,12 +1,12 @@
 /** What an answer to an INVITE of a peer makes: a dialog, and a 2xx that is repeated until its ACK. */
 import type { Application } from './application.ts';
 import { Dialog } from './dialog.ts';
+import { contactFor } from './incoming-response.ts';
 import { descriptionIn, headerOf, listOf } from './message.ts';
 import type { SipRequest } from './message.ts';
 import { repeat } from './repeats.ts';
 import type { Stack } from './stack.ts';
 import type { ServerTransaction } from './transaction/transaction.ts';
-import { hostPort } from './uri.ts';
 
 /** How the application names the dialog that this INVITE makes. */
 export function dialogId(request: SipRequest): string {
@@ -30,7 +30,7 @@ export function dialogOf(
     remoteTarget: request.from.uri,
     routeSet: listOf(request, 'record-route'),
     listener,
-    contact: `<sip:${hostPort(listener.host, listener.port)}>`,
+    contact: contactFor(request, listener),
     owner,
   });
   dialog.refreshTarget(request, source);

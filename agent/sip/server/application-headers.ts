@@ -1,6 +1,7 @@
 /** Headers that the application gave: which of them count, and what they mean on the wire. */
 import { header, headerOf } from './message.ts';
 import type { Header, RawMessage } from './message.ts';
+import { contactUri } from './transport.ts';
 import type { Listener } from './transport.ts';
 import { hostPort } from './uri.ts';
 
@@ -18,10 +19,18 @@ const serversOwn = new Set([
   'rseq',
 ]);
 
-/** `@localhost` stands for the address of the transport (the application does not know it). */
-export function atHost({ key, value }: Header, listener: Listener): string {
+/**
+ * `@localhost` stands for the address of the transport (the application does not know it).
+ *
+ * @param secure the request asks for `sips`, so our Contact has to be one (RFC 3261 section 8.1.1.8)
+ */
+export function atHost({ key, value }: Header, listener: Listener, secure = false): string {
   if (!value.includes('@localhost')) return value;
-  if (key !== 'from' && key !== 'to' && key !== 'contact' && key !== 'p-asserted-identity') return value;
+  if (key === 'contact') {
+    const [scheme = 'sip', place = ''] = contactUri(listener, secure).split(/:(.*)/u);
+    return party(value).replace('<sip:', `<${scheme}:`).replaceAll('@localhost', `@${place}`);
+  }
+  if (key !== 'from' && key !== 'to' && key !== 'p-asserted-identity') return value;
   return value.replaceAll('@localhost', `@${hostPort(listener.host, listener.port)}`);
 }
 
@@ -46,9 +55,14 @@ export function reasonsOf(raw: RawMessage): Header[] {
 }
 
 /** One header of the application as it goes on the wire. */
-export function givenValue(raw: RawMessage, key: string, listener: Listener): string | undefined {
+export function givenValue(
+  raw: RawMessage,
+  key: string,
+  listener: Listener,
+  secure = false,
+): string | undefined {
   const given = raw.headers.find((one) => one.key === key);
-  return given && atHost(given, listener);
+  return given && atHost(given, listener, secure);
 }
 
 export function addContentType(headers: Header[], raw: RawMessage): void {

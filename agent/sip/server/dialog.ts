@@ -6,7 +6,8 @@ import type { Repeated } from './repeats.ts';
 import { SessionTimer } from './session-timer.ts';
 import { header, headerOf, listOf, serialize } from './message.ts';
 import type { Header, SipRequest, SipResponse } from './message.ts';
-import { hostPort, parseNameAddr, parseSipUri } from './uri.ts';
+import { parseNameAddr, parseSipUri } from './uri.ts';
+import { defaultPort, viaOf } from './transport.ts';
 import type { Address, Listener } from './transport.ts';
 
 /** Our 2xx to an INVITE that waits for its ACK, sent again until it comes. */
@@ -117,7 +118,9 @@ export class Dialog {
     const uri = contact && parseSipUri(contact.uri);
     if (!contact || !uri) return;
     this.remoteTarget = contact.uri;
-    const away = source !== undefined && (uri.host !== source.address || (uri.port ?? 5_060) !== source.port);
+    const away =
+      source !== undefined &&
+      (uri.host !== source.address || (uri.port ?? defaultPort(source.transport)) !== source.port);
     this.natAddress = away && this.routeSet.length === 0 ? source : undefined;
   }
 
@@ -142,7 +145,7 @@ export class Dialog {
     const uri = strict ? firstUri : target;
     const routes = strict ? [...this.routeSet.slice(1), `<${target}>`] : this.routeSet;
     const all: Header[] = [
-      header('Via', `SIP/2.0/UDP ${hostPort(listener.host, listener.port)};branch=${branch};rport`),
+      header('Via', viaOf(listener, branch)),
       header('Max-Forwards', '70'),
       ...routes.map((route) => header('Route', route)),
       header('From', this.local),

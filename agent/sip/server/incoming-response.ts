@@ -2,9 +2,10 @@
 import { atHost } from './application-headers.ts';
 import type { Dialog } from './dialog.ts';
 import { header, headerOf, serialize } from './message.ts';
-import type { Header, RawMessage } from './message.ts';
+import type { Header, RawMessage, SipRequest } from './message.ts';
 import type { ServerTransaction } from './transaction/transaction.ts';
-import { hostPort } from './uri.ts';
+import { contactUri } from './transport.ts';
+import type { Listener } from './transport.ts';
 
 /** What the server answers by itself; the application never hears of these. */
 export const refusals = {
@@ -90,7 +91,7 @@ export function responseHeaders(
     if (serversOwn.has(given.key)) continue;
     contact ||= given.key === 'contact';
     contentType ||= given.key === 'content-type';
-    headers.push(header(given.name, atHost(given, listener)));
+    headers.push(header(given.name, atHost(given, listener, asksSecure(request))));
   }
   const inDialog = request.to.params.has('tag');
   const success = status >= 200 && status < 300;
@@ -99,7 +100,7 @@ export function responseHeaders(
     !contact &&
     (refreshes || (success && (request.method === 'SUBSCRIBE' || request.method === 'UPDATE')))
   ) {
-    headers.push(header('Contact', dialog?.contact ?? `<sip:${hostPort(listener.host, listener.port)}>`));
+    headers.push(header('Contact', dialog?.contact ?? contactFor(request, listener)));
   } else if (contact && dialog && request.method === 'INVITE' && success) {
     dialog.contact = headerOf({ headers }, 'contact') ?? dialog.contact;
   }
@@ -114,4 +115,15 @@ export function takeTag(transaction: ServerTransaction, raw: RawMessage): void {
   if (tag !== undefined && transaction.status <= 100 && !transaction.request.to.params.has('tag')) {
     transaction.localTag = tag;
   }
+}
+
+/** Our Contact in a dialog that this request makes (RFC 3261 section 12.1.1). */
+export function contactFor(request: SipRequest, listener: Listener): string {
+  return `<${contactUri(listener, asksSecure(request))}>`;
+}
+
+/** RFC 3261 section 12.1.1: the Request-URI, the top Record-Route or, without one, the Contact is `sips`. */
+function asksSecure(request: SipRequest): boolean {
+  const hop = headerOf(request, 'record-route') ?? headerOf(request, 'contact') ?? '';
+  return request.uri.toLowerCase().startsWith('sips:') || hop.toLowerCase().includes('<sips:');
 }

@@ -4,7 +4,8 @@ import type { Dialog } from './dialog.ts';
 import { header } from './message.ts';
 import type { Header } from './message.ts';
 import { sessionExpiresOf } from './session-timer.ts';
-import type { Address, Listener } from './transport.ts';
+import type { Hop } from './stack.ts';
+import type { Listener } from './transport.ts';
 
 export interface InviteFacts {
   owner: Application;
@@ -24,7 +25,9 @@ export interface InviteFacts {
   contact: string;
   /** There in a re-INVITE. */
   within: Dialog | undefined;
-  target: Address;
+  /** The ways to the peer, best first. */
+  hops: readonly [Hop, ...Hop[]];
+  /** That of the first hop, for which it is written. */
   listener: Listener;
 }
 
@@ -41,7 +44,7 @@ export function reinviteFacts(
   branch: string,
   composed: { uri: string; headers: readonly Header[] },
   body: string,
-): Omit<InviteFacts, 'target'> {
+): Omit<InviteFacts, 'hops'> {
   return {
     owner,
     dialogId: dialog.id,

@@ -3,6 +3,7 @@
  * acknowledgements, CANCEL.
  */
 import { randomUUID } from 'node:crypto';
+import { Attempts, readdressed } from './attempts.ts';
 import type { Alarm } from './clock.ts';
 import { Dialog } from './dialog.ts';
 import { withLongerSession } from './invite-facts.ts';
@@ -10,18 +11,16 @@ import type { InviteFacts, Tried } from './invite-facts.ts';
 import { madeUpResponse } from './made-up.ts';
 import { descriptionIn, header, headerOf, listOf, names, serialize } from './message.ts';
 import type { Header, SipResponse } from './message.ts';
-import { locate } from './resolve.ts';
 import { minSeOf, sessionByAnswer, sessionExpiresOf } from './session-timer.ts';
 import type { Session } from './session-timer.ts';
 import { newBranch } from './stack.ts';
-import type { Stack } from './stack.ts';
-import type { ClientTransaction } from './transaction/transaction.ts';
+import type { Hop, Stack } from './stack.ts';
 import type { Address } from './transport.ts';
 
 /** 64*T1 times this without a sign of life while it rings: nobody answers any more, so it is cancelled. */
 const ringingBound = 20;
 
-type Attempt = Tried & { transaction: ClientTransaction };
+type Attempt = Tried & { sent: Attempts };
 
 export interface InviteUser {
   /** Runs the session timer of a dialog by what was agreed on. */
@@ -53,7 +52,7 @@ export class OutgoingInvite {
   readonly #described = new Set<string>();
   /** Tag of the first 2xx: the others are forks that nobody wants. */
   #winner: string | undefined;
-  #ack: { text: string; target: Address } | undefined;
+  #ack: { text: string; hop: Hop } | undefined;
 
   /** @param id under which the application's requests and responses go */
   constructor(stack: Stack, id: string, facts: InviteFacts, user: InviteUser) {
@@ -67,11 +66,13 @@ export class OutgoingInvite {
   }
 
   #transact(facts: Tried, text: string, id: string): Attempt {
-    const { target, listener, owner, dialogId } = this.facts;
+    const { hops, listener, owner, dialogId } = this.facts;
     this.#open += 1;
-    const transaction = this.#stack.openClient(
-      { id, branch: facts.branch, method: 'INVITE' },
-      { text, target, listener, ackFor: (response) => this.#ackToFailure(facts, response) },
+    const ackFor = (response: SipResponse): string => this.#ackToFailure(facts, response);
+    const sent = new Attempts(
+      this.#stack,
+      { id, branch: facts.branch, method: 'INVITE', text, ackFor },
+      hops,
       {
         onResponse: (response, source) => this.#answered(response, source),
         onNoResponse: (why) => {
@@ -84,14 +85,17 @@ export class OutgoingInvite {
           this.#ringing?.cancel();
           this.#user.over(this);
         },
+        cancelText: () => this.composeCancel([]),
+        onLateAnswer: (response, source) =>
+          this.#endFork(response, source, response.to.params.get('tag') ?? ''),
       },
     );
-    return { ...facts, transaction };
+    return { ...facts, sent };
   }
 
   start(): void {
     this.facts.within?.offers.carried('ours', this.#description, true);
-    this.#attempt.transaction.machine.handle('start');
+    this.#attempt.sent.start();
   }
 
   get #description(): string {
@@ -124,10 +128,7 @@ export class OutgoingInvite {
     if (this.#cancelled) return;
     this.#cancelled = true;
     if (this.#final) return;
-    const send = () => {
-      this.#attempt.transaction.machine.handle('cancelled');
-      this.#stack.sendUnheard('CANCEL', this.#attempt.branch, text, this.facts.target, this.facts.listener);
-    };
+    const send = () => this.#attempt.sent.cancel(text);
     if (this.#provisional) send();
     else this.#heldCancel = send;
   }
@@ -156,7 +157,7 @@ export class OutgoingInvite {
     // Their 2xx again: our ACK got lost, or the application has not given it yet.
     if (this.#ack) {
       this.#stack.counted.retransmissions += 1;
-      this.facts.listener.send(this.#ack.text, this.#ack.target);
+      this.#ack.hop.listener.send(this.#ack.text, this.#ack.hop.target);
     }
   }
 
@@ -208,7 +209,7 @@ export class OutgoingInvite {
     this.#provisional = false;
     const text = serialize(`INVITE ${requestUri} SIP/2.0`, tried.headers, body);
     this.#attempt = this.#transact(tried, text, randomUUID());
-    this.#attempt.transaction.machine.handle('start');
+    this.#attempt.sent.start();
     return true;
   }
 
@@ -239,9 +240,11 @@ export class OutgoingInvite {
 
   /** The dialog with the side that has this tag, made when it is new. */
   #dialogWith(response: SipResponse, tag: string): Dialog {
-    const { dialogId, callId, localTag, local, requestUri, listener, contact, owner } = this.facts;
+    const { dialogId, callId, localTag, local, requestUri, contact, owner } = this.facts;
     const known = this.#stack.dialogs.find(callId, localTag, tag);
     if (known) return known;
+    const used = this.#attempt.sent.hop?.listener;
+    const listener = used && used.family !== this.facts.listener.family ? used : this.facts.listener;
     const dialog = new Dialog({
       id: dialogId,
       callId,
@@ -254,7 +257,7 @@ export class OutgoingInvite {
       remoteTarget: requestUri,
       routeSet: listOf(response, 'record-route').reverse(),
       listener,
-      contact,
+      contact: readdressed(contact, this.facts.listener, listener),
       owner,
     });
     dialog.offers.carried('ours', this.#description, true);
@@ -302,11 +305,11 @@ export class OutgoingInvite {
     dialog.offers.concluded('theirs');
     dialog.toAcknowledge?.alarm.cancel();
     dialog.toAcknowledge = undefined;
-    locate(dialog.natAddress, nextHop, (target) => {
-      if (!target) return;
-      this.#ack = { text, target };
-      dialog.listener.send(text, target);
-    });
+    const send = (hops: readonly Hop[]) => {
+      const hop = this.#stack.sendTo(hops, text);
+      if (hop) this.#ack = { text, hop };
+    };
+    this.#stack.locate(nextHop, send, dialog.natAddress, dialog.listener);
     const nameless = listOf(response, 'contact').length === 0 && !within;
     if (this.#cancelled && !within) {
       this.#byeSoon(dialog, 'ACK-BYE due to cancel race condition', true);
@@ -327,9 +330,8 @@ export class OutgoingInvite {
     dialog.state = 'confirmed';
     dialog.refreshTarget(response, source);
     const { text, nextHop } = dialog.compose('ACK', newBranch(), [], '', this.#attempt.cseq);
-    locate(dialog.natAddress, nextHop, (target) => {
-      if (target) dialog.listener.send(text, target);
-    });
+    const send = (hops: readonly Hop[]) => void this.#stack.sendTo(hops, text);
+    this.#stack.locate(nextHop, send, dialog.natAddress, dialog.listener);
     this.#user.bye(dialog, 'another branch answered', false);
   }
 

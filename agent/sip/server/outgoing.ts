@@ -3,6 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import type { Application } from './application.ts';
 import type { Alarm } from './clock.ts';
 import { addContentType, applicationsOwn, givenValue, party, reasonsOf } from './application-headers.ts';
+import { Attempts, sendUnheard } from './attempts.ts';
 import type { Dialog } from './dialog.ts';
 import { madeUpResponse, unreachable } from './made-up.ts';
 import type { MadeUp } from './made-up.ts';
@@ -11,13 +12,13 @@ import type { RawMessage, SipResponse } from './message.ts';
 import { reinviteFacts } from './invite-facts.ts';
 import { OutgoingInvite } from './outgoing-invite.ts';
 import type { InviteFacts } from './invite-facts.ts';
-import { literalAddress, locate } from './resolve.ts';
 import { proposeSession, sessionByAnswer } from './session-timer.ts';
 import type { Session } from './session-timer.ts';
 import { Sessions } from './sessions.ts';
 import { newBranch, newTag } from './stack.ts';
-import type { Stack } from './stack.ts';
-import type { Address, Listener } from './transport.ts';
+import type { Hop, Stack } from './stack.ts';
+import { contactUri, viaOf } from './transport.ts';
+import type { Listener } from './transport.ts';
 import { hostPort, parseNameAddr } from './uri.ts';
 
 const dialogUnknown = 'Server error: unable to find dialog for dialog id provided';
@@ -38,7 +39,8 @@ interface Written {
   method: string;
   branch: string;
   text: string;
-  target: Address | undefined;
+  /** None: a name without address. */
+  hops: readonly Hop[];
   listener: Listener;
   dialogId: string;
 }
@@ -95,9 +97,8 @@ export class Outgoing {
     const { text, nextHop } = dialog.compose('BYE', branch, headers, '');
     this.#stack.dialogs.remove(dialog);
     if (tell) dialog.owner.ownRequest(text, dialog.listener, dialog.id);
-    locate(dialog.natAddress, nextHop, (target) => {
-      if (target) this.#stack.sendUnheard('BYE', branch, text, target, dialog.listener);
-    });
+    const send = (hops: readonly Hop[]) => sendUnheard(this.#stack, 'BYE', branch, text, hops);
+    this.#stack.locate(nextHop, send, dialog.natAddress, dialog.listener);
   }
 
   /** The application is gone: calls being set up are cancelled, answered ones acknowledged and ended. */
@@ -125,42 +126,41 @@ export class Outgoing {
       return;
     }
     const nextHop = proxy === '' ? uri : proxy;
-    const literal = literalAddress(nextHop);
+    const literal = this.#stack.resolver.literal(nextHop);
     if (literal && 'refused' in literal) {
       owner.refuse(rid, literal.refused);
       return;
     }
-    locate(literal, nextHop, (target) => {
+    this.#stack.locate(nextHop, (hops) => {
       // A name without address: the echo and a made-up 503, as for any peer that cannot be reached.
-      const listener = target ? this.#stack.listenerTo(target) : this.#stack.listeners[0];
-      if (!listener) {
+      const listener = hops[0]?.listener ?? this.#stack.listeners[0];
+      if (!listener || (literal && hops.length === 0)) {
         owner.refuse(rid, 'requested protocol/transport not available');
         return;
       }
-      if (target && this.#stack.isOwn(target)) {
+      if (hops.some(({ target }) => this.#stack.isOwn(target))) {
         owner.refuse(rid, 'can not send request to myself');
         return;
       }
-      this.#sendOutside(asked, target, listener);
+      this.#sendOutside(asked, hops, listener);
     });
   }
 
-  #sendOutside(
-    { owner, rid, method, uri, raw }: Asked,
-    target: Address | undefined,
-    listener: Listener,
-  ): void {
+  #sendOutside({ owner, rid, method, uri, raw }: Asked, hops: readonly Hop[], listener: Listener): void {
     const branch = newBranch();
     const self = hostPort(listener.host, listener.port);
+    const secure = uri.toLowerCase().startsWith('sips:');
     const callId = headerOf(raw, 'call-id') ?? randomUUID();
     const from = party(givenValue(raw, 'from', listener) ?? `sip:${self}`);
     const localTag = parseNameAddr(from)?.params.get('tag') ?? newTag();
     const local = parseNameAddr(from)?.params.has('tag') ? from : `${from};tag=${localTag}`;
     const to = party(givenValue(raw, 'to', listener) ?? `<${uri}>`);
     const cseq = this.#cseqOf(raw, localTag);
-    const contact = party(givenValue(raw, 'contact', listener) ?? `sip:${self}`);
+    const contact = party(
+      givenValue(raw, 'contact', listener, secure) ?? `<${contactUri(listener, secure)}>`,
+    );
     const head = [
-      header('Via', `SIP/2.0/UDP ${self};branch=${branch};rport`),
+      header('Via', viaOf(listener, branch)),
       header('Max-Forwards', maxForwards(raw)),
       header('From', local),
       header('To', to),
@@ -177,12 +177,12 @@ export class Outgoing {
     if (method === 'INVITE') proposeSession(all, this.#stack.session, undefined);
     if (method !== 'INVITE') {
       const text = serialize(`${method} ${uri} SIP/2.0`, all, raw.body);
-      this.#sendNonInvite(owner, rid, { method, branch, text, target, listener, dialogId: '' });
+      this.#sendNonInvite(owner, rid, { method, branch, text, hops, listener, dialogId: '' });
       return;
     }
     const dialogId = `${callId};from-tag=${localTag}`;
     const ours = { requestUri: uri, head, cseq, local, callId, localTag, contact, within: undefined };
-    this.#invite(rid, { ...ours, owner, dialogId, branch, headers: all, body: raw.body, listener }, target);
+    this.#invite(rid, { ...ours, owner, dialogId, branch, headers: all, body: raw.body, listener }, hops);
   }
 
   /** The application's CSeq, as digest retries give it, unless a retry of ours has used it up; else a fresh one. */
@@ -236,7 +236,7 @@ export class Outgoing {
         return;
       }
       const facts = reinviteFacts(dialog, owner, branch, composed, raw.body);
-      locate(direct, nextHop, (target) => this.#invite(rid, facts, target));
+      this.#stack.locate(nextHop, (hops) => this.#invite(rid, facts, hops), direct, listener);
       return;
     }
     if (method === 'UPDATE') {
@@ -248,15 +248,15 @@ export class Outgoing {
     }
     if (method === 'BYE') dialog.session.stop();
     if (method === 'UPDATE' || method === 'PRACK') dialog.offers.carried('ours', description, true);
-    locate(direct, nextHop, (target) =>
+    const send = (hops: readonly Hop[]) =>
       this.#sendNonInvite(
         owner,
         rid,
-        { method, branch, text, target, listener, dialogId: dialog.id },
+        { method, branch, text, hops, listener, dialogId: dialog.id },
         (response) => this.#answeredInside(dialog, method, description !== '', response),
         method === 'BYE' ? dialog : undefined,
-      ),
-    );
+      );
+    this.#stack.locate(nextHop, send, direct, listener);
   }
 
   /** The dialog is over, unless the far end asks for credentials: then the BYE may come once more. */
@@ -290,7 +290,7 @@ export class Outgoing {
   #sendNonInvite(
     owner: Application,
     rid: string,
-    { method, branch, text, target, listener, dialogId }: Written,
+    { method, branch, text, hops: [first, ...others], listener, dialogId }: Written,
     onFinal: (response: SipResponse | undefined) => void = () => undefined,
     ending?: Dialog,
   ): void {
@@ -300,13 +300,14 @@ export class Outgoing {
       onFinal(undefined);
       owner.madeUp(madeUpResponse(text, why), listener, id, dialogId);
     };
-    if (!target) {
+    if (!first) {
       nothingCame(unreachable);
       return;
     }
-    const transaction = this.#stack.openClient(
-      { id, branch, method },
-      { text, target, listener, ackFor: () => '' },
+    const attempts = new Attempts(
+      this.#stack,
+      { id, branch, method, text, ackFor: () => '' },
+      [first, ...others],
       {
         onResponse: (response, source) => {
           if (response.status === 100) return;
@@ -317,9 +318,7 @@ export class Outgoing {
         onEnded: () => undefined,
       },
     );
-    const start = () => {
-      transaction.machine.handle('start');
-    };
+    const start = () => attempts.start();
     ending?.inviteOut?.end();
     ending?.inviteIn?.end();
     // RFC 3261 section 15: the callee must not send BYE before the ACK of its 2xx.
@@ -327,19 +326,19 @@ export class Outgoing {
     else start();
   }
 
-  #invite(rid: string, facts: Omit<InviteFacts, 'target'>, target: Address | undefined): void {
+  #invite(rid: string, facts: Omit<InviteFacts, 'hops'>, [first, ...others]: readonly Hop[]): void {
     const { owner, listener, dialogId } = facts;
     const id = randomUUID();
     const text = serialize(`INVITE ${facts.requestUri} SIP/2.0`, facts.headers, facts.body);
     owner.requestSent(rid, text, listener, id);
-    if (!target) {
+    if (!first) {
       owner.madeUp(madeUpResponse(text, unreachable), listener, id, dialogId);
       return;
     }
     const inviting = new OutgoingInvite(
       this.#stack,
       id,
-      { ...facts, target },
+      { ...facts, hops: [first, ...others] },
       {
         bye: (dialog, reason, tell) => this.bye(dialog, reason, tell),
         over: () => this.#inviting.delete(id),

@@ -1,16 +1,16 @@
 /** Keeps sessions alive, and ends those whose peer is gone without a trace (RFC 4028 sections 7.4 and 10). */
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Application } from './application.ts';
+import { Attempts } from './attempts.ts';
 import type { Dialog } from './dialog.ts';
 import { header } from './message.ts';
 import type { Header } from './message.ts';
 import { reinviteFacts } from './invite-facts.ts';
 import { OutgoingInvite } from './outgoing-invite.ts';
-import { locate } from './resolve.ts';
 import { minSeOf, proposeSession, sessionByAnswer } from './session-timer.ts';
 import type { Session } from './session-timer.ts';
 import { newBranch } from './stack.ts';
-import type { Stack } from './stack.ts';
+import type { Hop, Stack } from './stack.ts';
 
 /** How a refresh ended: the peer's final response, or why there was none. */
 type Outcome = { status: number; headers: readonly Header[] };
@@ -68,19 +68,19 @@ export class Sessions {
       dialog.updateOut = true;
     }
     const { text, nextHop } = dialog.compose(method, branch, headers, '');
-    const { listener } = dialog;
     const came = (outcome: Outcome) => {
       dialog.updateOut = false;
       this.#refreshed(dialog, method, outcome);
     };
-    locate(dialog.natAddress, nextHop, (target) => {
-      if (!target) {
+    const send = ([first, ...others]: readonly Hop[]) => {
+      if (!first) {
         came({ status: 503, headers: [] });
         return;
       }
-      const transaction = this.#stack.openClient(
-        { id: randomUUID(), branch, method },
-        { text, target, listener, ackFor: () => '' },
+      const attempts = new Attempts(
+        this.#stack,
+        { id: randomUUID(), branch, method, text, ackFor: () => '' },
+        [first, ...others],
         {
           onResponse: (response) => {
             if (response.status < 200) return;
@@ -91,8 +91,9 @@ export class Sessions {
           onEnded: () => undefined,
         },
       );
-      transaction.machine.handle('start');
-    });
+      attempts.start();
+    };
+    this.#stack.locate(nextHop, send, dialog.natAddress, dialog.listener);
   }
 
   /** A re-INVITE with the description as it was: nothing changes, and the application hears nothing. */
@@ -106,14 +107,15 @@ export class Sessions {
       this.#refreshed(dialog, 'INVITE', outcome);
     });
     const facts = reinviteFacts(dialog, owner, branch, composed, sdp);
-    locate(dialog.natAddress, composed.nextHop, (target) => {
-      if (!target) {
+    const send = ([first, ...others]: readonly Hop[]) => {
+      if (!first) {
         this.#refreshed(dialog, 'INVITE', { status: 503, headers: [] });
         return;
       }
       const user = { bye: () => undefined, over: () => undefined, startSession: () => undefined };
-      new OutgoingInvite(this.#stack, randomUUID(), { ...facts, target }, user).start();
-    });
+      new OutgoingInvite(this.#stack, randomUUID(), { ...facts, hops: [first, ...others] }, user).start();
+    };
+    this.#stack.locate(composed.nextHop, send, dialog.natAddress, dialog.listener);
   }
 
   /** RFC 3261 section 14.1: only silence, 408 and 481 say that the dialog is gone; all else is a sign of life. */

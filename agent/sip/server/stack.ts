@@ -8,18 +8,33 @@ import { shortestSeconds } from './session-timer.ts';
 import type { SessionWish } from './session-timer.ts';
 import { ClientTransaction, ServerTransaction } from './transaction/transaction.ts';
 import type { ClientUser, ServerUser, Surroundings } from './transaction/transaction.ts';
-import type { Address, Listener } from './transport.ts';
+import { Resolver } from './resolve.ts';
+import type { Dns } from './resolve/dns.ts';
+import type { Address, ConnectionDrop, Listener } from './transport.ts';
+import { listenerFor, localSubnets } from './transport/subnets.ts';
+import type { Subnet, Wanted } from './transport/subnets.ts';
+import { parseSipUri } from './uri.ts';
+
+/** One way to a peer. */
+export interface Hop {
+  target: Address;
+  listener: Listener;
+}
+
+/** The machine's networks change seldom; a cable or a container that comes is seen this late. */
+const subnetsMs = 10_000;
 
 export interface Counted {
   received: number;
   retransmissions: number;
-  /** Datagrams that got no answer, by reason. */
+  /** Messages and connections that were not taken, by reason. */
   dropped: Record<DropReason, number>;
   /** Messages that could not be read, answered with 400 or not. */
   malformed: number;
 }
 
-export type DropReason = 'unknown source' | 'keep-alive' | 'malformed' | 'stray response' | 'stray ACK';
+export type DropReason =
+  ConnectionDrop | 'keep-alive' | 'malformed' | 'stray response' | 'stray ACK' | 'scanner' | 'over the rate';
 
 export class Stack implements Surroundings {
   readonly clock: Clock;
@@ -32,16 +47,45 @@ export class Stack implements Surroundings {
   readonly counted: Counted = {
     received: 0,
     retransmissions: 0,
-    dropped: { 'unknown source': 0, 'keep-alive': 0, malformed: 0, 'stray response': 0, 'stray ACK': 0 },
+    dropped: {
+      'unknown source': 0,
+      'keep-alive': 0,
+      malformed: 0,
+      'stray response': 0,
+      'stray ACK': 0,
+      scanner: 0,
+      'over the rate': 0,
+      connections: 0,
+      'connections per source': 0,
+      'tls handshake': 0,
+      'slow message': 0,
+      'not SIP': 0,
+    },
     malformed: 0,
   };
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #clients = new Map<string, ClientTransaction>();
+  readonly resolver: Resolver;
+  /** Requests above this go by TCP where there is a listener for it (RFC 3261 section 18.1.1). */
+  readonly #udpBytes: number;
+  #subnets: { known: Subnet[]; until: number } | undefined;
 
-  constructor(clock: Clock, timers: BaseTimers, session: Partial<SessionWish> = {}) {
+  constructor(
+    clock: Clock,
+    timers: BaseTimers,
+    session: Partial<SessionWish> = {},
+    dns: Dns = noDns,
+    udpBytes = 1_300,
+  ) {
     this.session = { expiresSeconds: undefined, minimumSeconds: shortestSeconds, ...session };
     this.clock = clock;
     this.timers = timers;
+    this.#udpBytes = udpBytes;
+    this.resolver = new Resolver(dns, clock, (transport, family) =>
+      this.listeners.some(
+        (one) => one.transport === transport && (family === undefined || one.family === family),
+      ),
+    );
   }
 
   get transactions(): number {
@@ -118,16 +162,6 @@ export class Stack implements Surroundings {
     return transaction;
   }
 
-  /** A request of our own of which nobody waits to hear: it is repeated until answered or given up. */
-  sendUnheard(method: string, branch: string, text: string, target: Address, listener: Listener): void {
-    const nobody = { onResponse: () => undefined, onNoResponse: () => undefined, onEnded: () => undefined };
-    this.openClient(
-      { id: randomUUID(), branch, method },
-      { text, target, listener, ackFor: () => '' },
-      nobody,
-    ).machine.handle('start');
-  }
-
   clientBy(branch: string, method: string): ClientTransaction | undefined {
     return this.#clients.get(`${branch}|${method}`);
   }
@@ -136,11 +170,64 @@ export class Stack implements Surroundings {
     return this.clientBy(response.via.params.get('branch') ?? '', response.method);
   }
 
-  /** The listener to send to this address from: the same family, loopback to loopback. */
-  listenerTo(to: Address): Listener | undefined {
-    const family = to.address.includes(':') ? 6 : 4;
-    const fitting = this.listeners.filter((listener) => listener.family === family);
-    return fitting.find((listener) => isLoopback(listener.address) === isLoopback(to.address)) ?? fitting[0];
+  /** The listener to send to this address from; undefined where none could. */
+  listenerTo(to: Address, wanted: Wanted = {}): Listener | undefined {
+    const now = this.clock.now();
+    if (this.#subnets === undefined || this.#subnets.until <= now) {
+      this.#subnets = { known: localSubnets(), until: now + subnetsMs };
+    }
+    return listenerFor(this.listeners, to, wanted, this.#subnets.known);
+  }
+
+  /**
+   * The ways to a next hop, best first: at once where the address is known or a literal, later for a name.
+   *
+   * @param uri its parameter `listener` names the side to leave from; it never reaches the wire
+   * @param known where the peer was last heard from; counts as long as a connection to there is open
+   */
+  locate(uri: string, then: (hops: readonly Hop[]) => void, known?: Address, like?: Listener): void {
+    const direct = known && this.listenerTo(known, { like });
+    if (known && direct?.reaches(known) === true) {
+      then([{ target: known, listener: direct }]);
+      return;
+    }
+    const name = parseSipUri(uri)?.params.get('listener');
+    const hops = (targets: readonly Address[]): Hop[] =>
+      targets.flatMap((target) => {
+        const listener = this.listenerTo(target, { name, like });
+        return listener ? [{ target, listener }] : [];
+      });
+    const literal = this.resolver.literal(uri);
+    if (literal) then('refused' in literal ? [] : hops([literal]));
+    else void this.resolver.targets(uri).then((targets) => then(hops(targets)));
+  }
+
+  /** What is not a transaction, an ACK to a 2xx, goes the first way. */
+  sendTo(hops: readonly Hop[], text: string): Hop | undefined {
+    const [hop] = hops[0] ? this.widened([hops[0]], text.length) : [];
+    if (!hop) return undefined;
+    hop.listener.send(text, hop.target);
+    return hop;
+  }
+
+  /** The same ways, TCP before UDP for a message that a datagram might not carry whole. */
+  widened(hops: readonly Hop[], bytes: number): Hop[] {
+    if (bytes <= this.#udpBytes) return [...hops];
+    return hops.flatMap((hop) => {
+      if (hop.target.transport !== 'udp') return [hop];
+      const target: Address = { ...hop.target, transport: 'tcp' };
+      const listener = this.listenerTo(target, { name: hop.listener.name, like: hop.listener });
+      return listener && !this.resolver.blocklist.has(target) ? [{ target, listener }, hop] : [hop];
+    });
+  }
+
+  /** A connection is gone: the requests that wait on it for a first response wait in vain. */
+  lost({ address, port }: Address, listener: Listener): void {
+    for (const client of [...this.#clients.values()]) {
+      const { target } = client;
+      if (client.listener !== listener || target.address !== address || target.port !== port) continue;
+      client.machine.handle('transport error');
+    }
   }
 
   isOwn({ transport, address, port }: Address): boolean {
@@ -158,9 +245,7 @@ export class Stack implements Surroundings {
   }
 }
 
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1';
-}
+const noDns: Dns = { query: () => Promise.reject(new Error('no DNS')) };
 
 function serverKey(request: SipRequest, method: string): string {
   const { via } = request;

@@ -1,11 +1,6 @@
-/**
- * Where messages come from and go to. UDP for now; a stream transport would give the same three things: a bound
- * address, a way to send, and a callback for what arrives.
- */
-import { createSocket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
-import { networkInterfaces } from 'node:os';
+/** What the rest of the server knows of transports: an address, a bound listener, and what arrives. */
 import { TacetError, messageOf } from '../../../config/errors.ts';
+import { hostPort } from './uri.ts';
 
 export type Transport = 'udp' | 'tcp' | 'tls';
 
@@ -14,14 +9,59 @@ export interface Address {
   transport: Transport;
   address: string;
   port: number;
+  /** Over TLS: the name that the far end's certificate must carry (RFC 5922 section 7.3); left out: none was asked for. */
+  serverName?: string;
 }
 
-export interface ListenOptions {
-  transport: 'udp';
-  address: string;
-  port: number;
-  /** What Contact and Via say where it differs from the bound address (static NAT). */
-  advertise?: string;
+/** An address that may be gone: the connection that a request came on, and where else its sender can be found. */
+export interface Destination extends Address {
+  otherwise?: Address;
+}
+
+export interface Listener {
+  /** The side of the network that it serves: `inside`, `outside`. Listeners of several transports may share one. */
+  readonly name: string;
+  readonly transport: Transport;
+  readonly family: 4 | 6;
+  /** As bound. */
+  readonly address: string;
+  readonly port: number;
+  /** As peers are told. */
+  readonly host: string;
+  /** Stream connections that are open. */
+  readonly connections: number;
+  /** Sends bytes (latin1 text). `failed` is called where they certainly did not leave, or met nobody. */
+  send(text: string, to: Destination, failed?: (error: Error) => void): void;
+  /** Whether a message to there could go without a new connection: always by UDP. */
+  reaches(to: Address): boolean;
+  /**
+   * Sends the same again, and listens for an ICMP error that says that nobody is there. `refused` is called at most
+   * once; close it when the answer no longer matters. Streams need none: theirs say so by themselves.
+   */
+  probe(text: string, to: Address, refused: () => void): Probe;
+  /** A request there got no answer: a connection on which nothing has come for as long is not used again. */
+  suspect(to: Address, silentMs: number): void;
+  close(): Promise<void>;
+}
+
+export interface Probe {
+  close(): void;
+}
+
+/** Why a stream connection was not taken, or not kept. */
+export type ConnectionDrop =
+  'unknown source' | 'connections' | 'connections per source' | 'tls handshake' | 'slow message' | 'not SIP';
+
+/** What listeners tell. */
+export interface Receiver {
+  message(bytes: Buffer, source: Address, listener: Listener): void;
+  /** Whether anything from there is read at all. */
+  admits(source: Address): boolean;
+  /** A stream whose next message cannot be found: what is sent in reply still goes out before it is closed. */
+  broken(status: 400 | 413 | 513, why: string, head: string, source: Address, listener: Listener): void;
+  /** A connection that was used is gone: what waits for an answer on it waits in vain. */
+  lost(to: Address, listener: Listener): void;
+  dropped(why: ConnectionDrop, source: Address): void;
 }
 
 /** The address cannot be bound, most often because another process has it. */
@@ -42,97 +82,23 @@ export class ListenFailed extends TacetError {
   }
 }
 
-export interface Listener {
-  readonly transport: Transport;
-  readonly family: 4 | 6;
-  /** As bound. */
-  readonly address: string;
-  readonly port: number;
-  /** As peers are told. */
-  readonly host: string;
-  /** Sends bytes (latin1 text). `failed` is called where the system refuses, e.g. no route to the host. */
-  send(text: string, to: Address, failed?: (error: Error) => void): void;
-  /**
-   * Asks whether anything is bound there: a keep-alive from a connected socket, since the system tells only those of
-   * an ICMP error. `refused` is called at most once; close it when the answer no longer matters.
-   */
-  probe(to: Address, refused: () => void): Probe;
-  close(): Promise<void>;
+/** RFC 3261 sections 18.1.1 and 19.1.2. */
+export function defaultPort(transport: Transport): number {
+  return transport === 'tls' ? 5_061 : 5_060;
 }
 
-export interface Probe {
-  close(): void;
+/** Messages arrive once and in order: RFC 3261 arms no timers A, E, G and keeps no transaction for repeats. */
+export function isReliable(transport: Transport): boolean {
+  return transport !== 'udp';
 }
 
-export type Receive = (bytes: Buffer, source: Address, listener: Listener) => void;
-
-/** Binds one UDP socket. @throws ListenFailed */
-export async function listenUdp(options: ListenOptions, receive: Receive): Promise<Listener> {
-  const family = isIPv6(options.address) ? 6 : 4;
-  const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', recvBufferSize: 1_048_576 });
-  await new Promise<void>((resolve, reject) => {
-    socket.once('error', (error) => reject(new ListenFailed(options.address, options.port, error)));
-    socket.bind(options.port, options.address, resolve);
-  });
-  socket.removeAllListeners('error');
-  const { address, port } = socket.address();
-  let open = true;
-  const listener: Listener = {
-    transport: 'udp',
-    family,
-    address,
-    port,
-    host: options.advertise ?? reachable(address, family),
-    send(text, to, failed) {
-      if (!open) return;
-      const bytes = Buffer.from(text, 'latin1');
-      socket.send(bytes, 0, bytes.length, to.port, to.address, (error) => {
-        if (error) failed?.(error);
-      });
-    },
-    probe: (to, refused) => openProbe(family, address, to, refused),
-    close: () =>
-      new Promise((resolve) => {
-        if (!open) {
-          resolve();
-          return;
-        }
-        open = false;
-        socket.close(() => resolve());
-      }),
-  };
-  // Errors of single datagrams come to the send callback; one on the socket concerns no message in particular.
-  socket.on('error', () => undefined);
-  socket.on('message', (bytes, { address: from, port: fromPort }) =>
-    receive(bytes, { transport: 'udp', address: from, port: fromPort }, listener),
-  );
-  return listener;
+/** Our Via value: `rport` asks for the answer where we sent from (RFC 3581). */
+export function viaOf({ transport, host, port }: Listener, branch: string): string {
+  return `SIP/2.0/${transport.toUpperCase()} ${hostPort(host, port)};branch=${branch};rport`;
 }
 
-function openProbe(family: 4 | 6, local: string, to: Address, refused: () => void): Probe {
-  const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
-  let open = true;
-  const close = (): void => {
-    if (open) socket.close();
-    open = false;
-  };
-  socket.on('error', (error: NodeJS.ErrnoException) => {
-    close();
-    if (error.code === 'ECONNREFUSED' || error.code === 'EHOSTUNREACH') refused();
-  });
-  socket.bind(0, local, () => {
-    if (!open) return;
-    socket.connect(to.port, to.address, () => {
-      if (open) socket.send('\r\n\r\n');
-    });
-  });
-  return { close };
-}
-
-/** A wildcard address is none that a peer could use: the first address of the machine stands in for it. */
-function reachable(address: string, family: 4 | 6): string {
-  if (address !== '0.0.0.0' && address !== '::') return address;
-  const all = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? []);
-  const outside = all.find((one) => !one.internal && one.family === `IPv${family}`);
-  return outside?.address ?? (family === 6 ? '::1' : '127.0.0.1');
+/** Our URI as peers reach it: `sips` where the request asked for it (RFC 3261 section 8.1.1.8). */
+export function contactUri({ transport, host, port }: Listener, secure = false): string {
+  const suffix = transport === 'udp' ? '' : `;transport=${transport}`;
+  return `${secure && transport === 'tls' ? 'sips' : 'sip'}:${hostPort(host, port)}${suffix}`;
 }

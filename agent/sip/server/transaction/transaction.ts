@@ -2,7 +2,8 @@
 import { giveUpMs } from '../clock.ts';
 import type { Alarm, BaseTimers, Clock } from '../clock.ts';
 import type { SipRequest, SipResponse } from '../message.ts';
-import type { Address, Listener, Probe } from '../transport.ts';
+import { defaultPort, isReliable } from '../transport.ts';
+import type { Address, Destination, Listener, Probe } from '../transport.ts';
 import { inviteClient } from './invite-client.ts';
 import { inviteServer } from './invite-server.ts';
 import { nonInviteClient } from './non-invite-client.ts';
@@ -28,10 +29,14 @@ abstract class Transaction {
   /** Interval of the running retransmission timer (A, E or G). */
   #intervalMs: number;
 
-  constructor(table: AnyTable, initial: string, around: Surroundings) {
+  /** Of the transport: what arrives once and in order is not repeated, nor kept for repeats. */
+  readonly #reliable: boolean;
+
+  constructor(table: AnyTable, initial: string, around: Surroundings, reliable: boolean) {
     this.#table = table;
     this.state = initial;
     this.#around = around;
+    this.#reliable = reliable;
     this.#intervalMs = around.timers.t1Ms;
   }
 
@@ -53,6 +58,11 @@ abstract class Transaction {
     return true;
   }
 
+  /** Sends no more repeats; an answer to what was sent may still come. */
+  quieten(): void {
+    for (const timer of ['A', 'E', 'G']) this.#stop(timer);
+  }
+
   /** Ends at once, whatever the state, telling nobody. */
   drop(): void {
     if (this.state === 'terminated') return;
@@ -71,6 +81,7 @@ abstract class Transaction {
   #arm(timer: string): void {
     const { clock, timers, alarms } = this.#around;
     const name = timer === 'E at T2' ? 'E' : timer;
+    if (this.#reliable && (name === 'A' || name === 'E' || name === 'G')) return;
     const delayMs = this.#delayOf(timer, timers);
     this.#stop(name);
     alarms.set += 1;
@@ -81,6 +92,7 @@ abstract class Transaction {
   }
 
   #delayOf(timer: string, timers: BaseTimers): number {
+    if (this.#reliable && ['D', 'I', 'J', 'K'].includes(timer)) return 0;
     switch (timer) {
       case 'A': {
         const delayMs = this.#intervalMs;
@@ -168,10 +180,13 @@ export class ServerTransaction {
   }
 
   /** Where responses go: RFC 3261 section 18.2.2, RFC 3581 section 4. */
-  get responseAddress(): Address {
+  get responseAddress(): Destination {
     const { via } = this.request;
-    const port = via.params.has('rport') ? this.source.port : (via.port ?? 5_060);
-    return { ...this.source, port };
+    const { transport } = this.source;
+    const port = via.port ?? defaultPort(transport);
+    if (transport === 'udp') return via.params.has('rport') ? this.source : { ...this.source, port };
+    const sender = transport === 'tls' ? { serverName: via.host } : {};
+    return { ...this.source, otherwise: { ...this.source, port, ...sender } };
   }
 }
 
@@ -182,7 +197,8 @@ class ServerMachine extends Transaction {
 
   constructor(owner: ServerTransaction, user: ServerUser, around: Surroundings) {
     const invite = owner.request.method === 'INVITE';
-    super(invite ? inviteServer : nonInviteServer, invite ? 'proceeding' : 'trying', around);
+    const reliable = isReliable(owner.source.transport);
+    super(invite ? inviteServer : nonInviteServer, invite ? 'proceeding' : 'trying', around, reliable);
     this.#owner = owner;
     this.#user = user;
   }
@@ -275,7 +291,8 @@ class ClientMachine extends Transaction {
     ended: (transaction: ClientTransaction) => void,
   ) {
     const invite = owner.method === 'INVITE';
-    super(invite ? inviteClient : nonInviteClient, invite ? 'calling' : 'trying', around);
+    const reliable = isReliable(owner.target.transport);
+    super(invite ? inviteClient : nonInviteClient, invite ? 'calling' : 'trying', around, reliable);
     this.#owner = owner;
     this.#ackFor = ackFor;
     this.#user = user;
@@ -300,9 +317,9 @@ class ClientMachine extends Transaction {
     switch (action) {
       case 'send request':
         if (event !== 'start') this.countRetransmission();
-        listener.send(text, target, () => this.run('transport error'));
         // Silence for T1: a peer that is not there says so by ICMP, 32 seconds earlier than timer B or F.
-        if (event !== 'start') this.#probe ??= listener.probe(target, () => this.run('transport error'));
+        if (event === 'start' || this.#probe) listener.send(text, target, () => this.run('transport error'));
+        else this.#probe = listener.probe(text, target, () => this.run('transport error'));
         return;
       case 'send ACK':
         if (this.#response) this.#ack ??= this.#ackFor(this.#response.response);

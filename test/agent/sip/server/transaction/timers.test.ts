@@ -44,6 +44,7 @@ function bench(refused?: Error) {
   const clock = new FakeClock();
   const sent: [number, string][] = [];
   const listener: Listener = {
+    name: 'default',
     transport: 'udp',
     family: 4,
     address: '127.0.0.1',
@@ -53,7 +54,13 @@ function bench(refused?: Error) {
       sent.push([clock.now(), text]);
       if (refused) failed?.(refused);
     },
-    probe: () => ({ close: () => undefined }),
+    connections: 0,
+    reaches: () => true,
+    suspect: () => undefined,
+    probe(text, to) {
+      listener.send(text, to);
+      return { close: () => undefined };
+    },
     close: () => Promise.resolve(),
   };
   const stack = new Stack(clock, rfcTimers);
