@@ -25,6 +25,7 @@ import { openRedisSampler } from './sampling/redis.ts';
 import type { UniformSource } from './sampling/sampler.ts';
 import { openEdge, type Edge } from './sip/edge.ts';
 import { openPeers, readCredentials } from './sip/peers.ts';
+import { nodeDns } from './sip/server/resolve/dns.ts';
 import { startSipServer, type SipServer } from './sip/server/server.ts';
 import { startTelemetryServer } from './telemetry/http.ts';
 import { openLog } from './telemetry/log.ts';
@@ -95,7 +96,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   const peers = openPeers(config, await readCredentials(config, at));
   const sipServer =
     config.sip.drachtio === undefined
-      ? starting.use(await startEmbeddedSip(config, peers, metrics, log))
+      ? starting.use(await startEmbeddedSip(config, at, peers, metrics, log))
       : undefined;
 
   // The calls need the edge and the edge needs to know what to do with a call: tied here, once both are there.
@@ -317,20 +318,35 @@ function tellLink(
   }
 }
 
-function startEmbeddedSip(
-  config: LoadedConfig['config'],
+async function startEmbeddedSip(
+  { sip }: LoadedConfig['config'],
+  at: (path: string) => string,
   peers: ReturnType<typeof openPeers>,
   metrics: Metrics,
   log: Logger,
 ): Promise<SipServer> {
-  return startSipServer({
-    listen: config.sip.listen,
-    session: { expiresSeconds: config.sip.sessionExpiresSeconds },
+  const listen = sip.listen.map(({ tls, ...rest }) => {
+    if (tls === undefined) return rest;
+    const { certificate, key, ca, ...settings } = tls;
+    const files = { certificate: at(certificate), key: at(key), ...(ca === undefined ? {} : { ca: at(ca) }) };
+    return { ...rest, tls: { ...settings, ...files } };
+  });
+  const server = await startSipServer({
+    listen,
+    limits: sip.limits,
+    session: { expiresSeconds: sip.sessionExpiresSeconds },
+    ...(sip.dns === undefined ? {} : { dns: nodeDns(sip.dns) }),
     accept: (source) => peers.at(source) !== undefined,
     onEvent: (event) => {
       if (event.kind === 'dropped') metrics.sipDropped(event.reason);
       else if (event.kind === 'malformed') metrics.sipMalformed();
       else if (event.kind === 'failed') log.error(event, 'SIP server: a message was lost to a fault of ours');
+      else if (event.kind === 'certificate refused')
+        log.error(event, 'SIP server: a changed certificate cannot be used, the one before stays');
+      else if (event.kind === 'certificate loaded') log.info(event, 'SIP server: certificate loaded');
     },
   });
+  metrics.watchSip(() => server.statistics());
+  metrics.watchCertificates(() => server.certificates());
+  return server;
 }

@@ -20,6 +20,15 @@ export interface StoreLinkStatistics {
   openDestroys: number;
 }
 
+/** The embedded SIP server as it is now. */
+export interface SipStatistics {
+  connections: number;
+  transactions: number;
+  dialogs: number;
+  retransmissions: number;
+  staleAnswers: number;
+}
+
 /** Counts of one campaign's sample; undefined when they cannot be reached. */
 export type CountsOf = (
   campaign: string,
@@ -77,7 +86,7 @@ export class Metrics {
   );
   readonly #sipDropped = this.#counter(
     'sip_dropped_total',
-    'SIP datagrams dropped without an answer, by reason.',
+    'SIP messages and connections that were not taken, by reason.',
     ['reason'],
   );
   readonly #peerAttempts = this.#counter(
@@ -194,6 +203,39 @@ export class Metrics {
   /** Reads the number of calls in progress at every scrape. */
   watchCalls(inProgress: () => number): void {
     this.#observe('calls_in_progress', 'Calls in progress.', inProgress);
+  }
+
+  /** Reads the embedded SIP server at every scrape. */
+  watchSip(statistics: () => SipStatistics): void {
+    this.#observe('sip_connections', 'TCP and TLS connections open.', () => statistics().connections);
+    this.#observe('sip_transactions', 'SIP transactions open.', () => statistics().transactions);
+    this.#observe('sip_dialogs', 'SIP dialogs open.', () => statistics().dialogs);
+    this.#total(
+      'sip_retransmissions_total',
+      'SIP messages sent again because no answer came in time.',
+      () => statistics().retransmissions,
+    );
+    this.#total(
+      'sip_stale_dns_answers_total',
+      'Answers of the DNS used past their time, because it was silent.',
+      () => statistics().staleAnswers,
+    );
+  }
+
+  /** Reads the ends of the TLS certificates at every scrape. */
+  watchCertificates(certificates: () => readonly { listener: string; until: Date }[]): void {
+    const left = new Gauge({
+      name: 'tacet_tls_certificate_expiry_seconds',
+      help: 'Seconds until the certificate of a TLS listener ends; negative after its end.',
+      labelNames: ['listener'],
+      registers: [this.registry],
+      collect: () => {
+        left.reset();
+        for (const { listener, until } of certificates()) {
+          left.set({ listener }, (until.getTime() - Date.now()) / 1_000);
+        }
+      },
+    });
   }
 
   /** Reads the media plane at every scrape. */

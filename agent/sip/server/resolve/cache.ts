@@ -29,6 +29,7 @@ export class DnsCache implements Dns {
   async query<Type extends keyof Records>(type: Type, name: string): Promise<Answer<Type>> {
     const key = `${type} ${name.toLowerCase()}`;
     const entry = this.#entries.get(key) ?? { answer: undefined, freshUntil: 0, asking: undefined };
+    this.#entries.set(key, entry);
     const now = this.#clock.now();
     if (entry.answer && now < entry.freshUntil) return entry.answer as Answer<Type>;
     const last = entry.answer && now < entry.freshUntil + staleMs ? entry.answer : undefined;
@@ -53,6 +54,9 @@ export class DnsCache implements Dns {
       const oldest = this.#entries.keys().next();
       if (this.#entries.size > maxEntries && oldest.done !== true) this.#entries.delete(oldest.value);
       return answer;
+    } catch (error) {
+      if (!entry.answer) this.#entries.delete(key);
+      throw error;
     } finally {
       entry.asking = undefined;
     }
