@@ -8,7 +8,7 @@ import { rfcTimers, systemClock } from './clock.ts';
 import type { BaseTimers, Clock } from './clock.ts';
 import { ControlPort } from './control/port.ts';
 import { Incoming } from './incoming.ts';
-import { header, parseMessage, splitMessage, limits as messageLimits, stampVia } from './message.ts';
+import { header, parseMessage, splitMessage, stampVia } from './message.ts';
 import type { SipRequest, SipResponse } from './message.ts';
 import { Outgoing } from './outgoing.ts';
 import type { SessionWish } from './session-timer.ts';
@@ -223,7 +223,8 @@ function receiverOf(stack: Stack, incoming: Incoming, options: SipServerOptions)
     },
     broken(status, why, head, source, listener) {
       stack.counted.malformed += 1;
-      const raw = splitMessage(`${head}\r\n`, { ...messageLimits, messageBytes: head.length + 2 }, 'ignore');
+      const bounds = { messageBytes: Infinity, headers: Infinity, headerBytes: Infinity };
+      const raw = splitMessage(`${head}\r\n`, bounds, 'ignore');
       const answered =
         typeof raw !== 'string' &&
         !raw.startLine.startsWith('SIP/') &&

@@ -42,6 +42,7 @@ export interface ConnectionUser {
   gone(why: ConnectionLoss): void;
 }
 
+const unreadMs = 1_000;
 const ping = '\r\n\r\n';
 const pong = '\r\n';
 
@@ -196,12 +197,17 @@ export class Connection {
     this.#silence();
     // What was written goes out, a refusal for instance; a peer that reads nothing gets no more time.
     if (why === 'failed' || why === 'peer does not read' || why === 'no pong') this.#socket.destroy();
-    else {
-      this.#socket.end();
-      this.#socket.destroySoon();
-    }
+    else if (why === 'not SIP') this.#endUnread();
+    else this.#socket.destroySoon();
     for (const { failed } of this.#waiting ?? []) failed?.(error);
     this.#user.gone(why);
+  }
+
+  /** A close with bytes unread is a reset, and a reset overtakes the refusal: the rest is read, and forgotten. */
+  #endUnread(): void {
+    this.#socket.end();
+    const enough = this.#clock.after(unreadMs, () => this.#socket.destroy());
+    this.#socket.once('close', () => enough.cancel());
   }
 
   #silence(): void {

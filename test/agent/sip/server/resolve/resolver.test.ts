@@ -15,7 +15,7 @@ function dnsOf(zone: Zone) {
     query<Type extends keyof Records>(type: Type, name: string): Promise<Answer<Type>> {
       asked.push(`${type} ${name}`);
       if (state.down) return Promise.reject(new Error('queryA ETIMEOUT'));
-      const records = (zone[type]?.[name] ?? []) as Records[Type][];
+      const records = zone[type]?.[name] ?? [];
       return Promise.resolve({ records, ttlMs: state.ttlMs });
     },
   };
