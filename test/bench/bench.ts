@@ -6,6 +6,7 @@ export type Bench = (say: (line: string) => void) => Promise<Record<string, unkn
 
 const benches: Record<string, () => Promise<Bench>> = {
   setup: async () => (await import('./setup.ts')).run,
+  sip: async () => (await import('./sip.ts')).run,
   relay: async () => (await import('./relay.ts')).run,
   recording: async () => (await import('./recording.ts')).run,
 };

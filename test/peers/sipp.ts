@@ -77,6 +77,8 @@ export interface SippOptions {
   mediaPort?: number;
   /** Sends every RTP packet of the first call back to where it came from. */
   rtpEcho?: boolean;
+  /** Keeps no log of messages: at hundreds of calls a second, writing it would be most of SIPp's work. */
+  quiet?: boolean;
   /** A run that is longer than this has failed. */
   timeoutMs?: number;
   /** Further arguments for SIPp itself. */
@@ -134,7 +136,8 @@ export class Sipp implements AsyncDisposable {
       args.push('-i', address, '-p', `${port}`, '-mi', address, '-mp', `${mediaPort}`);
       // The remote control port is fixed (8888) unless told otherwise, and a run that cannot have it warns.
       args.push('-ci', address, '-cp', `${await freePort(address)}`);
-      args.push('-nostdin', '-trace_msg', '-message_file', 'messages.log');
+      args.push('-nostdin');
+      if (options.quiet !== true) args.push('-trace_msg', '-message_file', 'messages.log');
       args.push(
         '-trace_err',
         '-error_file',

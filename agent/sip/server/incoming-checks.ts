@@ -31,7 +31,7 @@ const applicationsExtensions = new Set(['REGISTER', 'SUBSCRIBE', 'NOTIFY', 'PUBL
 /** Why this request is refused whatever the application would say; undefined lets it pass. */
 export function whyRefused(request: SipRequest, stack: Stack, host: string): Refusal | undefined {
   const { method } = request;
-  if (headerOf(request, 'max-forwards') === '0') return { status: 483, headers: [] };
+  if (Number(headerOf(request, 'max-forwards') ?? 70) === 0) return { status: 483, headers: [] };
   const scheme = request.uri.slice(0, request.uri.indexOf(':')).toLowerCase();
   if (!['sip', 'sips', 'tel'].includes(scheme)) return { status: 416, headers: [] };
   if (method === 'INVITE' && listOf(request, 'contact').length === 0) {

@@ -4,7 +4,7 @@
  * Text is kept as received bytes, one character a byte (latin1), from the datagram to the control frame: what a peer
  * wrote comes back to it unchanged, and every length is a byte length.
  */
-import { parseHostPort, parseNameAddr, paramsOf, splitOutside } from './uri.ts';
+import { parseHostPort, parseNameAddr, parseSipUri, paramsOf, splitOutside } from './uri.ts';
 import type { NameAddr, Params } from './uri.ts';
 
 export interface Header {
@@ -168,13 +168,17 @@ export function splitMessage(
   return { startLine, headers, body: body.slice(0, length), trouble: undefined };
 }
 
-/** A bare CR or a NUL could end a line for the next reader where it ended none for us. */
+/**
+ * A bare CR or a NUL could end a line for the next reader where it ended none for us. Behind a backslash, where
+ * quoted strings may have them, they end nothing.
+ */
 function hasControlCharacters(text: string, end: number): boolean {
   for (let at = 0; at < end; at++) {
     const code = text.charCodeAt(at);
     if (code >= 0x20 && code !== 0x7f) continue;
     if (code === 0x09 || code === 0x0a) continue;
     if (code === 0x0d && text.charCodeAt(at + 1) === 0x0a) continue;
+    if (code !== 0x0d && text.charCodeAt(at - 1) === 0x5c) continue;
     return true;
   }
   return false;
@@ -185,7 +189,8 @@ function trimCr(line: string): string {
 }
 
 function readRequest(raw: RawMessage): Parsed {
-  const line = raw.startLine;
+  // RFC 4475 section 3.1.2.10: spaces at the end mean nothing.
+  const line = raw.startLine.trimEnd();
   const firstSpace = line.indexOf(' ');
   const lastSpace = line.lastIndexOf(' ');
   const method = line.slice(0, Math.max(0, firstSpace));
@@ -196,17 +201,21 @@ function readRequest(raw: RawMessage): Parsed {
   const refuse = (why: string, status: 400 | 505 = 400): Parsed => ({
     ok: false,
     why,
-    answer: method === 'ACK' || !answerable(raw) ? undefined : { status, headers: raw.headers },
+    answer: method === 'ACK' || !answerable(raw, status) ? undefined : { status, headers: raw.headers },
   });
   if (version.toUpperCase() !== 'SIP/2.0') return refuse('not SIP/2.0', 505);
   const uri = line.slice(firstSpace + 1, lastSpace).trim();
   if (uri === '' || /[\s<>"]/u.test(uri)) return refuse('a Request-URI that is none');
+  if (/^sips?:/iu.test(uri) && !parseSipUri(uri))
+    return refuse('a Request-URI without a host that can be read');
   if (raw.trouble !== undefined) return refuse(raw.trouble);
   const common = readCommon(raw);
   if (typeof common === 'string') return refuse(common);
   if (common.method !== method) return refuse('the method of CSeq differs from the start line');
   const forwards = headerOf(raw, 'max-forwards');
-  if (forwards !== undefined && !/^\d{1,3}$/u.test(forwards)) return refuse('Max-Forwards is no number');
+  if (forwards !== undefined && !(/^\d{1,10}$/u.test(forwards) && Number(forwards) <= 255)) {
+    return refuse('Max-Forwards is no number up to 255');
+  }
   return { ok: true, message: { kind: 'request', uri, headers: raw.headers, body: raw.body, ...common } };
 }
 
@@ -220,11 +229,12 @@ function readResponse(raw: RawMessage): Parsed {
   return { ok: true, message: { kind: 'response', ...head, ...common } };
 }
 
-/** Whether a 400 would find its way back to the right transaction. */
-function answerable(raw: RawMessage): boolean {
+/** Whether a refusal would find its way back to the right transaction; another version has Vias of its own. */
+function answerable(raw: RawMessage, status: 400 | 505): boolean {
   const via = headerOf(raw, 'via');
   const all = ['from', 'to', 'call-id', 'cseq'].every((key) => headerOf(raw, key) !== undefined);
-  return all && via !== undefined && parseVia(splitOutside(via, ',')[0] ?? '') !== undefined;
+  if (!all || via === undefined) return false;
+  return status === 505 || parseVia(splitOutside(via, ',')[0] ?? '') !== undefined;
 }
 
 /** What every message must have (RFC 3261 section 8.1.1), or what is wrong with it. */

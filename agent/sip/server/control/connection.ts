@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import { limits, splitMessage, textOf } from '../message.ts';
 import type { RawMessage, SipRequest, SipResponse } from '../message.ts';
 import type { Address, Listener } from '../transport.ts';
+import { Outbox } from './outbox.ts';
 import { FrameError, FrameReader, frame, maxFrameBytes } from './frame.ts';
 import { messageOf } from '../../../../config/errors.ts';
 
@@ -36,7 +37,7 @@ export class ControlConnection implements Application {
   readonly #clock: Clock;
   readonly #requests: Requests;
   readonly #reader = new FrameReader();
-  readonly #queue: Buffer[] = [];
+  readonly #outbox = new Outbox();
   #pumping = false;
   #open = true;
 
@@ -62,29 +63,30 @@ export class ControlConnection implements Application {
   newRequest(request: SipRequest, { source, listener }: Arrival, transaction: string): void {
     const text = textOf(request);
     const where = `${this.#meta('network', text.length, source)}|${transaction}`;
-    this.#send(`sip|${where}||${listener.host}|${listener.port}|\r\n${text}`);
+    this.#send(`sip|${where}||${listener.host}|${listener.port}|\r\n${text}`, request.callId);
   }
 
   message(message: SipRequest | SipResponse, { source }: Arrival, transaction: string, dialog: string): void {
     const text = textOf(message);
     const where = `${this.#meta('network', text.length, source)}|${transaction}`;
-    this.#send(`sip|${where}|${dialog}|\r\n${text}`);
+    this.#send(`sip|${where}|${dialog}|\r\n${text}`, message.callId, message.method === 'ACK');
   }
 
   madeUp(text: string, listener: Listener, transaction: string, dialog: string): void {
     this.#send(
       `sip|${this.#meta('network', text.length, { ...listener, address: '', port: 0 })}|${transaction}|${dialog}|\r\n${text}`,
+      callIdIn(text),
     );
   }
 
   ownRequest(text: string, listener: Listener, dialog: string): void {
     const where = this.#meta('application', text.length, advertised(listener));
-    this.#send(`sip|${where}|unsolicited|${dialog}|\r\n${text}`);
+    this.#send(`sip|${where}|unsolicited|${dialog}|\r\n${text}`, callIdIn(text));
   }
 
   requestSent(rid: string, text: string, listener: Listener, transaction: string): void {
     const where = this.#meta('application', text.length, advertised(listener));
-    this.#send(`response|${rid}|OK|${where}|${transaction}|Msg sent:|\r\n${text}`);
+    this.#send(`response|${rid}|OK|${where}|${transaction}|Msg sent:|\r\n${text}`, callIdIn(text));
   }
 
   responseSent(
@@ -96,7 +98,7 @@ export class ControlConnection implements Application {
     dialog: string,
   ): void {
     const where = this.#meta('application', text.length, to);
-    this.#send(`response|${rid}|OK|${where}|${transaction}|${dialog}||Msg sent:|\r\n${text}`);
+    this.#send(`response|${rid}|OK|${where}|${transaction}|${dialog}||Msg sent:|\r\n${text}`, callIdIn(text));
   }
 
   refuse(rid: string, why: string): void {
@@ -197,32 +199,28 @@ export class ControlConnection implements Application {
     this.#requests.request(this, rid, { dialog, proxy }, raw);
   }
 
-  /**
-   * One frame a write, one write a turn of the event loop: drachtio-srf emits `destroy` while it reads the BYE, and an
-   * application whose `await` has not resumed yet would miss it.
-   */
-  #send(payload: string): void {
+  /** At most one write a turn of the event loop. */
+  #send(payload: string, call = '', last = false): void {
     if (!this.#open) return;
-    this.#queue.push(frame(`${randomUUID()}|${payload}`));
+    this.#outbox.push(frame(`${randomUUID()}|${payload}`), call, last);
     if (this.#pumping) return;
     this.#pumping = true;
     setImmediate(() => this.#pump());
   }
 
   #pump(): void {
-    const next = this.#queue.shift();
-    if (!next || !this.#open) {
+    if (this.#outbox.empty || !this.#open) {
       this.#pumping = false;
       return;
     }
-    this.#socket.write(next);
+    this.#socket.write(this.#outbox.take(), 'latin1');
     setImmediate(() => this.#pump());
   }
 
   #lost(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#queue.length = 0;
+    this.#outbox.clear();
     this.#requests.lost(this);
   }
 }
@@ -238,4 +236,10 @@ function timeOfDay(epochMs: number): string {
   const two = (value: number) => String(value).padStart(2, '0');
   const seconds = `${two(Math.floor(ms / 3_600_000))}:${two(Math.floor(ms / 60_000) % 60)}:${two(Math.floor(ms / 1_000) % 60)}`;
   return `${seconds}.${String(ms % 1_000).padStart(3, '0')}000`;
+}
+
+/** The Call-ID of a message that we wrote; empty where a peer's spelling of the name hides it. */
+function callIdIn(text: string): string {
+  const at = text.indexOf('\r\nCall-ID: ');
+  return at < 0 ? '' : text.slice(at + 11, text.indexOf('\r\n', at + 2));
 }

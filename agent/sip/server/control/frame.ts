@@ -35,7 +35,7 @@ export class FrameReader {
   }
 }
 
-/** @param payload latin1 text */
-export function frame(payload: string): Buffer {
-  return Buffer.from(`${payload.length}#${payload}`, 'latin1');
+/** @param payload latin1 text, one character a byte */
+export function frame(payload: string): string {
+  return `${payload.length}#${payload}`;
 }

@@ -82,8 +82,8 @@ describe('a call through a B2BUA on the embedded server, SIPp at both ends', () 
       args,
     });
     expect(called.failed).toBe(0);
-    const { successful } = await answering.finished();
-    expect(successful).toBe(60);
+    const { successful, errors } = await answering.finished();
+    expect(successful, errors).toBe(60);
     await nothingLeft(bench.server);
   });
 });

@@ -1,0 +1,118 @@
+/**
+ * The embedded SIP server under a plain `createB2BUA`: both pinned to one core, SIPp at either side on another. Goes up
+ * in steps to the highest rate at which no call failed and nothing was sent twice, then holds calls up to weigh them.
+ */
+import { freePort } from '../peers/free-port.ts';
+import { Sipp, runSipp } from '../peers/sipp.ts';
+import { B2buaUnderTest } from './b2bua-under-test.ts';
+import { openInviteProbe } from './invite-probe.ts';
+import type { InviteProbe } from './invite-probe.ts';
+
+const ratesCps = [100, 200, 300, 350, 400, 500];
+const secondsPerStep = 8;
+const holdMs = 1_000;
+const heldCalls = 5_000;
+
+export async function run(say: (line: string) => void): Promise<Record<string, unknown>> {
+  let best: Record<string, unknown> = { cps: 0 };
+  {
+    await using b2bua = await B2buaUnderTest.start();
+    await step(b2bua, 50);
+    for (const cps of ratesCps) {
+      const figures = await step(b2bua, cps);
+      say(`${cps} calls/s: ${JSON.stringify(figures)}`);
+      if (figures.failed > 0 || figures.retransmissions > 0) break;
+      best = { cps, ...figures };
+    }
+  }
+  const held = await hold();
+  say(`${heldCalls} calls up: ${JSON.stringify(held)}`);
+  return { ...best, bytesPerDialog: held.bytesPerDialog };
+}
+
+/** Calls at this rate for some seconds, and what they cost. */
+export async function step(b2bua: B2buaUnderTest, cps: number, seconds = secondsPerStep) {
+  const calls = cps * seconds;
+  const port = await freePort();
+  await using pbx = await Sipp.start({ scenario: { builtIn: 'uas' }, port, limit: calls, quiet: true });
+  await using probe = await openInviteProbe();
+  const before = await b2bua.ask({ sendTo: port });
+  const over = new AbortController();
+  const probing = latencies(probe, b2bua.port, over.signal);
+  const called = await runSipp({
+    scenario: { builtIn: 'uac' },
+    target: { port: b2bua.port },
+    calls,
+    rate: cps,
+    limit: calls,
+    quiet: true,
+    args: ['-d', String(holdMs)],
+    timeoutMs: (seconds + 40) * 1_000,
+  });
+  over.abort();
+  const waits = await probing;
+  const after = await b2bua.ask('how are you');
+  const answered = await pbx.quit();
+  const own = after.server.retransmissions - before.server.retransmissions;
+  return {
+    retransmissions: called.retransmissions + answered.retransmissions + own,
+    failed: calls - called.successful + waits.lost,
+    cpuMsPerCall: round((after.cpuMs - before.cpuMs) / (calls + waits.sorted.length / 3)),
+    p99Ms: quantile(waits.sorted, 0.99),
+  };
+}
+
+/** Times from an INVITE handed over to the INVITE sent on, by a probe that is both parties and always busy. */
+async function latencies(probe: InviteProbe, port: number, over: AbortSignal) {
+  const sorted: number[] = [];
+  let lost = 0;
+  while (!over.aborted) {
+    const latency = await probe.probe({ port }, `p${probe.port}`);
+    if (latency === undefined) lost++;
+    else sorted.push(latency);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return { sorted: sorted.sort((a, b) => a - b), lost };
+}
+
+/** How much memory a dialog takes while it is up: two of them a call. */
+async function hold() {
+  await using b2bua = await B2buaUnderTest.start();
+  await step(b2bua, 100, 3);
+  const port = await freePort();
+  await using _pbx = await Sipp.start({ scenario: { builtIn: 'uas' }, port, limit: heldCalls, quiet: true });
+  const before = await b2bua.ask({ sendTo: port });
+  await using _caller = await Sipp.start({
+    scenario: { builtIn: 'uac' },
+    target: { port: b2bua.port },
+    calls: heldCalls,
+    rate: 200,
+    limit: heldCalls,
+    quiet: true,
+    args: ['-d', '120000'],
+    timeoutMs: 180_000,
+  });
+  // Transactions of the set-up live for 32 s: what is left then is the dialogs.
+  let now = await b2bua.ask('how are you');
+  const deadline = performance.now() + 90_000;
+  const settled = () => now.server.dialogs >= 2 * heldCalls && now.server.transactions < heldCalls / 10;
+  while (!settled() && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    now = await b2bua.ask('how are you');
+  }
+  const { dialogs } = now.server;
+  return {
+    dialogs,
+    residentMiB: round(now.residentBytes / 2 ** 20),
+    bytesPerDialog: Math.round((now.residentBytes - before.residentBytes) / Math.max(1, dialogs)),
+    heapBytesPerDialog: Math.round((now.heapBytes - before.heapBytes) / Math.max(1, dialogs)),
+  };
+}
+
+export function quantile(sorted: readonly number[], share: number): number {
+  return round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN);
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
