@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'vitest';
+import { hopHeaders } from '../../../config/schema/headers.ts';
+import { carriedHeaders, headerFilter } from '../../../agent/sip/headers.ts';
+
+const none = { pass: [], drop: [] };
+
+describe('without a word in the configuration', () => {
+  const passes = headerFilter(none, none);
+
+  test.each([
+    'p-asserted-identity',
+    'p-preferred-identity',
+    'p-charging-vector',
+    'remote-party-id',
+    'privacy',
+    'identity',
+    'diversion',
+    'history-info',
+    'user-to-user',
+    'call-info',
+    'alert-info',
+    'geolocation',
+    'resource-priority',
+    'accept-contact',
+    'reason',
+    'x-campaign',
+  ])('%s crosses', (name) => {
+    expect(passes(name)).toBe(true);
+  });
+
+  test.each(['server', 'user-agent', 'warning', 'p-associated-uri', 'unheard-of', ...hopHeaders])(
+    '%s stays',
+    (name) => {
+      expect(passes(name)).toBe(false);
+    },
+  );
+});
+
+test('a site adds and removes, and a peer has the last word', () => {
+  const passes = headerFilter(
+    { pass: ['Foo', 'Bar-*'], drop: ['X-*', 'History-Info'] },
+    { pass: ['X-Campaign'], drop: ['Bar-Secret'] },
+  );
+  const names = ['foo', 'bar-open', 'bar-secret', 'x-campaign', 'x-other', 'history-info', 'diversion'];
+  expect(names.filter(passes)).toEqual(['foo', 'bar-open', 'x-campaign', 'diversion']);
+});
+
+test('no wildcard hands on what belongs to one leg', () => {
+  const passes = headerFilter({ pass: ['*'], drop: [] }, none);
+  expect([...hopHeaders].filter(passes)).toEqual([]);
+});
+
+test("our own marks are not taken over from the other leg's", () => {
+  const headers: Record<string, string> = {
+    'session-id': 'a',
+    'X-Tacet-Call': 'theirs',
+    'X-Tacet-Pass': 'theirs',
+    'X-Ticket': '7',
+    via: 'SIP/2.0/UDP 10.0.0.1',
+    subject: '',
+  };
+  const message = { headers, get: (name: string) => headers[name] };
+  expect(carriedHeaders(message, headerFilter(none, none))).toEqual({ 'X-Ticket': '7' });
+});
