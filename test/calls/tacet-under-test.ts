@@ -16,6 +16,9 @@ export interface SiteOptions {
   /** Keys of the one campaign to put over its own. */
   campaign?: Record<string, unknown>;
   pbxs?: number;
+  /** Keys of the one trunk, and of each PBX, to put over their own. */
+  trunk?: Record<string, unknown>;
+  pbx?: (index: number, port: number) => Record<string, unknown>;
 }
 
 /** A site's files and ports; `start` runs Tacet on them, again after it ended if need be. */
@@ -38,7 +41,13 @@ export interface Site extends AsyncDisposable {
 const unasked = { intervalSeconds: 0 };
 
 /** Every call of the one campaign is selected unless the test says otherwise. */
-export async function prepareSite({ config = {}, campaign = {}, pbxs = 1 }: SiteOptions = {}): Promise<Site> {
+export async function prepareSite({
+  config = {},
+  campaign = {},
+  pbxs = 1,
+  trunk = {},
+  pbx = () => ({}),
+}: SiteOptions = {}): Promise<Site> {
   const home = await temporaryFolder('site');
   const carrierPort = await freePort();
   const pbxPorts = await Promise.all(Array.from({ length: pbxs }, () => freePort()));
@@ -63,6 +72,7 @@ export async function prepareSite({ config = {}, campaign = {}, pbxs = 1 }: Site
           uri: `sip:127.0.0.1:${carrierPort}`,
           health: unasked,
           routes: names,
+          ...trunk,
         },
       ],
       pbxs: pbxPorts.map((port, index) => ({
@@ -72,6 +82,7 @@ export async function prepareSite({ config = {}, campaign = {}, pbxs = 1 }: Site
         uri: `sip:127.0.0.1:${port}`,
         health: unasked,
         routes: ['carrier'],
+        ...pbx(index, port),
       })),
       media: { ports },
       http: { port: 0 },

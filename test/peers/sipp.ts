@@ -19,6 +19,8 @@ export type CallerScenario =
   | 'caller-reinvites-without-sdp'
   | 'caller-offers-late'
   | 'caller-sends-info'
+  | 'caller-identifies'
+  | 'caller-comes-back'
   | 'caller-asks-options';
 
 export type PbxScenario =
@@ -30,6 +32,9 @@ export type PbxScenario =
   | 'pbx-never-answers'
   | 'pbx-early-media'
   | 'pbx-rejects-first-reinvite'
+  | 'pbx-identifies'
+  | 'pbx-challenges'
+  | 'pbx-redirects'
   | 'pbx-answers-options';
 
 /** What the scenarios read as keys; each has a default. */
@@ -42,6 +47,10 @@ export interface SippKeys {
   answer_direction?: 'sendrecv' | 'recvonly' | 'inactive';
   status?: string;
   digit?: string;
+  /** X-Tacet-Pass of a call that comes back. */
+  token?: string;
+  /** `user@host:port` that a 302 leads to. */
+  redirect?: string;
 }
 
 /** A payload format to offer or answer with: its number and its rtpmap (RFC 8866 section 6.6). */
@@ -232,6 +241,8 @@ async function scenarioArguments(options: SippOptions, folder: string): Promise<
     answer_direction: 'sendrecv',
     status: '486 Busy Here',
     digit: '2',
+    token: 'none',
+    redirect: 'nobody@127.0.0.1',
   };
   const keys: Record<string, string | number> = {
     ...defaults,
