@@ -5,6 +5,7 @@ import type { Tacet } from '../../agent/main.ts';
 import { freePort } from '../peers/free-port.ts';
 import { startKamailio } from '../peers/kamailio.ts';
 import { callAudio } from '../peers/pcap.ts';
+import { RedisServer } from '../peers/redis.ts';
 import { Sipp, runSipp, type CallerScenario, type SippKeys, type SippResult } from '../peers/sipp.ts';
 import { prepareSite, type Site } from './tacet-under-test.ts';
 
@@ -307,7 +308,7 @@ test('through a proxy that stays on the way, and that takes its time to find a P
     config: { routing: { firstResponseMs: 500 } },
   });
   const [dead, alive] = [await freePort(), await freePort()];
-  await using _proxy = await startKamailio([dead, alive], site.pbxPorts[0]!);
+  await using _proxy = await startKamailio([dead, alive], site.pbxPorts[0]);
   await using _hung = await hungPbx(dead);
   await using tacet = await site.start();
   await using pbx = await Sipp.start({ scenario: 'pbx-answers', port: alive, calls: 1, keys: times });
@@ -320,6 +321,52 @@ test('through a proxy that stays on the way, and that takes its time to find a P
   expect(await metric(tacet, 'tacet_peer_attempts_total{peer="pbx-1",result="answered"}')).toBeUndefined();
   expect(textOf(called, 'received', /^INVITE/u)).toMatch(/^Record-Route: *<sip:127\.0\.0\.1:\d+;lr/imu);
   expect(textOf(called, 'received', /^BYE/u)).not.toMatch(/^Route:/imu);
+});
+
+test('an emergency call gets through while Redis hangs, the peer is over its limit and the agent drains', async () => {
+  await using redis = await RedisServer.start();
+  await using site = await prepareSite({
+    campaign: { direction: 'outbound', rate: 1, match: { trunk: 'pbx-0' } },
+    config: {
+      redis: { url: redis.url, timeoutMs: 1_000 },
+      routing: { emergency: { routes: ['carrier'] } },
+    },
+    pbx: () => ({ maxCallsPerSecond: 0.01, routes: [] }),
+  });
+  await using tacet = await site.start();
+  redis.freeze();
+  await using carrier = await Sipp.start({
+    scenario: 'pbx-answers',
+    port: site.carrierPort,
+    calls: 2,
+    keys: times,
+  });
+  const dial = (service: string, scenario: CallerScenario, keys: SippKeys = {}): Promise<SippResult> =>
+    runSipp({
+      scenario,
+      target: { port: site.sipPort },
+      port: site.pbxPorts[0]!,
+      service,
+      keys: { ...times, ...keys },
+    });
+  const first = await dial('112', 'caller-call');
+  expect(first.exitCode, first.errors).toBe(0);
+  const taken = await dial('no-such-number', 'caller-is-rejected', { status: '404 Not Found' });
+  expect(taken.exitCode, taken.errors).toBe(0);
+  const one = await dial('+33123456789', 'caller-is-rejected', { status: '503 Overloaded' });
+  expect(one.exitCode, one.errors).toBe(0);
+  await tacet.drain();
+  const second = await dial('15', 'caller-call');
+  expect(second.exitCode, second.errors).toBe(0);
+  redis.thaw();
+  expect((await carrier.finished()).successful).toBe(2);
+  const events = await site.events();
+  expect(events.filter((event) => event.kind === 'call.decided')).toMatchObject([{ reason: 'unavailable' }]);
+  expect(events.filter((event) => event.kind === 'call.ended')).toMatchObject([
+    { outcome: 'emergency', answered: true },
+    { outcome: 'rejected', answered: false },
+    { outcome: 'emergency', answered: true },
+  ]);
 });
 
 test('a peer over its limit gets 503 with Retry-After for the excess, and its calls that are up end well', async () => {

@@ -129,11 +129,48 @@ describe('loading a configuration', () => {
     );
   });
 
+  test.each([
+    [
+      'groups: [{ name: farm, members: [{ peer: pbx-x }] }]',
+      'groups[0].members[0].peer: "pbx-x" is not allowed; no such peer; known: carrier, pbx',
+    ],
+    [
+      'groups: [{ name: farm, members: [{ peer: pbx }, { peer: carrier }] }]',
+      'groups[0].members[1].peer: "carrier" is not allowed; all members are trunks, or all are PBXs',
+    ],
+    [
+      'groups: [{ name: pbx, members: [{ peer: pbx }] }]',
+      'groups[0].name: "pbx" is not allowed; the name "pbx" is taken by another peer',
+    ],
+    [
+      'routing: { emergency: { routes: [pbx] } }',
+      'routing.emergency.routes[0]: "pbx" is not allowed; no such peer among trunks; known: carrier',
+    ],
+    [
+      'routing: { headers: { pass: [Via] } }',
+      'routing.headers.pass[0]: "Via" is not allowed; a header that is handed on: not one that belongs to one leg alone (Via, Contact, Require, ...)',
+    ],
+  ])('%s is refused', async (line, problem) => {
+    expect(await problems(`${minimal}\n${line}`)).toEqual([problem]);
+  });
+
+  test('a password is either here or in a file, and never shown', async () => {
+    const [problem, ...others] = await problems(
+      minimal.replace(
+        'routes: [carrier]',
+        'routes: [carrier], auth: { username: u, password: hidden, passwordFile: f }',
+      ),
+    );
+    expect(others).toEqual([]);
+    expect(problem).toContain('pbxs[0].auth.password');
+    expect(problem).not.toContain('hidden');
+  });
+
   test('an empty file says what it must have', async () => {
     expect(await problems('')).toHaveLength(3);
   });
 
-  test.each(['single-site', 'redis'])('the example %s.yaml loads', async (example) => {
+  test.each(['single-site', 'redis', 'pbx-farm'])('the example %s.yaml loads', async (example) => {
     const { campaigns } = await loadConfig(
       new URL(`../../config/examples/${example}.yaml`, import.meta.url).pathname,
     );
