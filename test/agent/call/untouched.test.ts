@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { configSchema } from '../../../config/schema.ts';
 import { carryCall } from '../../../agent/call/call.ts';
 import type { House } from '../../../agent/call/house.ts';
+import { CallRegistry } from '../../../agent/call/registry.ts';
 import type { DialOptions } from '../../../agent/sip/edge.ts';
 import type { Invite, InviteMarks } from '../../../agent/sip/invite.ts';
 import { peerNamed } from '../sip/peer.ts';
@@ -25,6 +26,8 @@ function hungHouse() {
       },
     },
     rules: new Map(),
+    calls: new CallRegistry(),
+    now: () => 0,
     sampler: { reserve: hang('sampler'), settle: hang('sampler') },
     ledger: { append: hang('ledger') },
     media: { open: hang('media') },
