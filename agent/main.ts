@@ -8,6 +8,7 @@ import { messageOf, TacetError } from '../config/errors.ts';
 import { openStoreLink, type LinkEvent, type StoreLink } from '../media/fork/store-link.ts';
 import { startStoreProcess, type StoreProcess } from '../media/fork/store-process.ts';
 import { anchorClock, epochMicros } from '../media/relay/clock.ts';
+import { prepareTones } from '../media/prompts/tones.ts';
 import { openRelay } from '../media/relay/relay.ts';
 import { loadPrompt } from '../media/prompts/load.ts';
 import { carryCall } from './call/call.ts';
@@ -86,6 +87,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   const sampler = starting.use(
     await openSampler({ config, dataDir, at, metrics, log, uniform: drawKeys.uniform }),
   );
+  prepareTones(config.sip.ringingTone);
   const media = starting.use(openRelay({ ...config.media, epochOffset }));
   const { link, store } = await openStore(starting, { config, dataDir, at, log, ledger, metrics });
 

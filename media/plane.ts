@@ -76,7 +76,7 @@ export interface MediaSide {
    * offered, a key if keys are (RFC 3264, RFC 4733, RFC 4568). The same port and SSRC for the life of the session.
    *
    * @param direction what the other side of the call agreed to; by default the mirror of the offer's
-   * @param srtp what the site wants of this peer, from now on; before it was ever said: no SRTP
+   * @param srtp what the site wants of this peer, from now on; before it was ever said: `accept`
    * @throws SdpRefused
    */
   answer(offer: string, direction?: Direction, srtp?: SrtpPolicy): Promise<string>;

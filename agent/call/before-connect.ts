@@ -53,7 +53,7 @@ async function ringAgent({ invite, media, house }: SelectedCall, caller: Leg): P
   let early = Promise.resolve();
   try {
     return await callRoute(invite, house, {
-      body: async () => ({ sdp: await media.agent.offer() }),
+      body: async (to) => ({ sdp: await media.agent.offer(undefined, to.srtp) }),
       onProgress: (_status, sdp) => {
         if (sdp === undefined) return;
         early = early

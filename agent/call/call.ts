@@ -166,11 +166,11 @@ async function carrySelected(passed: PassedCall, rule: CampaignRule): Promise<Ou
 }
 
 /** What our 200 says: the answer to the INVITE's offer, or our own offer where it has none (RFC 3261 section 13.2.1). */
-async function describe({ body, contentType }: Invite, side: MediaSide): Promise<string> {
-  if (body === undefined) return await side.offer();
+async function describe({ body, contentType, from }: Invite, side: MediaSide): Promise<string> {
+  if (body === undefined) return await side.offer(undefined, from.srtp);
   const offer = sdpIn({ text: body, type: contentType });
   if (offer === undefined) throw new SdpRefused('malformed', `no SDP in ${contentType ?? 'the body'}`);
-  return await side.answer(offer);
+  return await side.answer(offer, undefined, from.srtp);
 }
 
 function passUnrecorded(call: PassedCall, detail: string): Promise<Outcome> {

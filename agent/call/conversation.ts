@@ -5,7 +5,7 @@ import { anchoredCrossing, directCrossing } from './crossing.ts';
 import { firstOf, whenAborted } from './first-of.ts';
 import { Pair, type Legs, type PairEnd } from './legs.ts';
 import { callLimit, type CallLimit } from './limit.ts';
-import { leaveMedia } from './media-path.ts';
+import { leaveMedia, speakAlike } from './media-path.ts';
 import { agentDesk, obey } from './orders.ts';
 import type { Outcome } from './outcome.ts';
 import type { SelectedCall } from './selected.ts';
@@ -67,7 +67,8 @@ export async function converse(call: SelectedCall, talk: Talk, { watch, mayRecor
     },
   });
   using _desk = agentDesk(call, pair);
-  if (mayRecord && !watch.refused.aborted) await tape.start();
+  state.away = !(await speakAlike(pair, media));
+  if (!state.away && mayRecord && !watch.refused.aborted) await tape.start();
 
   const timeoutMs = house.config.sip.mediaTimeoutSeconds * 1_000;
   const silent = watchSilence({ media, pair, timeoutMs, now: house.now });

@@ -3,6 +3,7 @@ import type { Side } from '../../config/units.ts';
 import { SdpRefused, type MediaSession } from '../../media/plane.ts';
 import { directCrossing, otherSide } from './crossing.ts';
 import type { Pair } from './legs.ts';
+import { accepts } from './selected.ts';
 
 /**
  * Takes us out of the media: the caller is asked for an offer, which the agent answers (RFC 3725 section 4.1). If either
@@ -20,6 +21,22 @@ export function leaveMedia(pair: Pair, media: MediaSession | undefined): Promise
     if (agreed) pair.crossing = directCrossing;
     return agreed;
   });
+}
+
+/**
+ * The caller was answered before the agent's PBX was asked. Where that chose a codec that does not pass to the caller's,
+ * the caller is offered one that does; if it refuses, the parties are put through to each other without us.
+ *
+ * @returns whether their media go through us
+ */
+export async function speakAlike(pair: Pair, media: MediaSession): Promise<boolean> {
+  if (!media.caller.stuck) return true;
+  await pair.inTurn(async () => {
+    const offer = await media.caller.offer();
+    const { status, sdp } = await pair.insist('caller', { method: 'INVITE', offer });
+    if (status < 300 && sdp !== undefined) await accepts(media.caller, sdp);
+  });
+  return !media.caller.stuck || !(await leaveMedia(pair, media));
 }
 
 async function stay(media: MediaSession | undefined, offer: string): Promise<string | undefined> {

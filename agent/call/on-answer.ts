@@ -12,7 +12,7 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
   const { invite, rule, media, house } = call;
   let early = Promise.resolve();
   const dialled = await callRoute(invite, house, {
-    body: async () => ({ sdp: await media.caller.offer() }),
+    body: async (to) => ({ sdp: await media.caller.offer(undefined, to.srtp) }),
     onProgress: (status, sdp) => {
       if (sdp === undefined) return invite.progress(status);
       early = early

@@ -2,11 +2,12 @@
 import type { Dialled } from '../sip/edge.ts';
 import type { Invite } from '../sip/invite.ts';
 import { diversionReason, maxRedirections, redirectTargets, type Target } from '../sip/redirect.ts';
+import type { Peer } from '../sip/peers.ts';
 import type { House } from './house.ts';
 
 export interface RouteOptions {
-  /** The body for the next peer; asked again for each, since an anchored offer may have changed by early media. */
-  body: () => Promise<{ sdp: string | undefined; contentType?: string | undefined }>;
+  /** The body for the next peer; asked again for each, since keys and what early media changed are no other peer's business. */
+  body: (to: Peer) => Promise<{ sdp: string | undefined; contentType?: string | undefined }>;
   onProgress: (status: number, sdp: string | undefined) => void;
   /** Called before the next peer is tried. */
   onRetry?: () => Promise<void>;
@@ -52,7 +53,7 @@ export async function callRoute(invite: Invite, house: House, options: RouteOpti
       if (visited.size > 0) await options.onRetry?.();
       visited.add(`${target.to.name} ${target.called}`);
       const firstResponseMs = targets.length > 0 ? routing.firstResponseMs : undefined;
-      const body = await options.body();
+      const body = await options.body(target.to);
       last = await house.edge.dial({ ...target, invite, ...body, firstResponseMs, onProgress }, signal);
       if (last.kind === 'given-up' && ringing.signal.aborted) {
         return { kind: 'failed', status: 480, reason: 'Temporarily Unavailable', headers: {} };

@@ -18,6 +18,7 @@ export interface Peer {
   passes: HeaderFilter;
   health: PeerConfig['health'];
   redirects: PeerConfig['redirects'];
+  srtp: PeerConfig['srtp'];
   maxCalls: number | undefined;
   maxCallsPerSecond: number | undefined;
   /** What we answer its challenges with. */
@@ -116,7 +117,7 @@ function compile(
     else sources.addSubnet(address!, Number(prefix), family);
   }
   const ports = config.ports === undefined ? undefined : new Set(config.ports);
-  const { name, uri, health, redirects, maxCalls, maxCallsPerSecond } = config;
+  const { name, uri, health, redirects, srtp, maxCalls, maxCallsPerSecond } = config;
   const peer: Peer = {
     name,
     kind,
@@ -125,6 +126,7 @@ function compile(
     passes: headerFilter(routing.headers, config.headers),
     health,
     redirects,
+    srtp,
     maxCalls,
     maxCallsPerSecond,
     credentials: credentials.get(name),

@@ -64,6 +64,12 @@ export const peer = z.strictObject({
     .enum(['pass', 'follow'])
     .default('pass')
     .describe('a 3xx of this peer: handed to the caller, or followed where it names a configured peer'),
+  srtp: z
+    .enum(['off', 'accept', 'offer', 'require'])
+    .default('accept')
+    .describe(
+      'SRTP with keys in SDP, where we carry the media: never; where this peer offers it; also of our own accord; or no media of ours without it',
+    ),
   auth: auth
     .optional()
     .describe('digest credentials (RFC 8760: SHA-512-256, SHA-256, MD5) for calls to this peer'),

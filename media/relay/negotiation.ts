@@ -58,7 +58,7 @@ export class Negotiation implements Disposable {
   readonly #port: number;
   readonly #sessionId = randomInt(1, 2 ** 31);
   readonly #keys = new KeyChain();
-  #policy: SrtpPolicy = 'off';
+  #policy: SrtpPolicy = 'accept';
   #offered: Offered | undefined;
   #version = 0;
   #described = '';
