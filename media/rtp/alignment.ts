@@ -7,10 +7,10 @@ import type { EpochMicros, Side } from '../../config/units.ts';
 import type { BatchedPacket } from '../fork/batch.ts';
 import type { Gap } from '../fork/sink.ts';
 import type { GapKind } from '../plane.ts';
-import { decodePcma, decodePcmu } from '../codec/g711.ts';
+import { decodeRun, isDecoded, rateOf, type DecodedCodec, type SampleRate } from '../codec/decode.ts';
+import { codecOfRtpmap, formats, type CodecName } from '../codec/formats.ts';
 import { newRtpHeader, readRtp } from './packet.ts';
 
-const samplesPerMs = 8;
 /** Timestamps further off from arrival than this are a jump, not jitter. */
 const jumpMs = 500;
 /** A far end's clock is followed window by window, in steps that are worth a step: 100 ppm make one every 50 seconds. */
@@ -27,8 +27,10 @@ export interface AlignedGap {
 }
 
 export interface Alignment {
-  /** 8 kHz, both of the same length. */
+  /** Both of the same length. */
   samples: Record<Side, Int16Array>;
+  /** Samples a second: 16 kHz when either side ever spoke a codec of wide band, else 8 kHz. */
+  rate: SampleRate;
   /** The instant of the first sample. */
   startedAt: EpochMicros;
   durationMs: number;
@@ -53,7 +55,11 @@ const sides: readonly Side[] = ['caller', 'agent'];
 /** Lays both sides out from the recording's start to its end; what is not audio is silence, and listed. */
 export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentInput): Alignment {
   const undecoded = new Set<string>();
-  const placed = { caller: place('caller'), agent: place('agent') };
+  const segments = { caller: segmentsOf('caller'), agent: segmentsOf('agent') };
+  const wide = [...segments.caller, ...segments.agent].some(({ codec }) => rateOf(codec) === 16_000);
+  const rate: SampleRate = wide ? 16_000 : 8_000;
+  const samplesPerMs = rate / 1_000;
+  const placed = { caller: place(segments.caller), agent: place(segments.agent) };
   const lastEnd = Math.max(placed.caller.end, placed.agent.end, (endedAt - startedAt) / 1_000);
   const length = Math.max(0, Math.round(lastEnd * samplesPerMs));
   const samples = { caller: new Int16Array(length), agent: new Int16Array(length) };
@@ -69,10 +75,11 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
       covered.fill(1, start, end);
     }
     storedMs[side] = countOnes(covered) / samplesPerMs;
-    listed.push(...listGaps(side, covered, gaps, startedAt));
+    listed.push(...listGaps(side, covered, gaps, { startedAt, samplesPerMs }));
   }
   return {
     samples,
+    rate,
     startedAt,
     durationMs: length / samplesPerMs,
     gaps: listed,
@@ -84,36 +91,57 @@ export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentIn
     undecoded: [...undecoded],
   };
 
-  function place(side: Side): { pieces: Piece[]; end: number } {
+  function segmentsOf(side: Side): Segment[] {
     const header = newRtpHeader();
     const segments: Segment[] = [];
     const seen = new RecentPackets();
     for (const { side: from, arrivedAt, rtp } of packets) {
       if (from !== side || !readRtp(rtp, rtp.length, header) || header.payloadLength === 0) continue;
-      const codec = codecs[side][header.payloadType] ?? `payload type ${header.payloadType}`;
-      if (codec.startsWith('telephone-event') || header.payloadType === 13) continue;
-      if (codec !== 'PCMA/8000' && codec !== 'PCMU/8000') {
-        undecoded.add(codec);
+      const rtpmap = codecs[side][header.payloadType] ?? staticRtpmap(header.payloadType);
+      if (rtpmap.startsWith('telephone-event') || header.payloadType === 13) continue;
+      const codec = codecOfRtpmap(rtpmap);
+      if (codec === undefined || !isDecoded(codec)) {
+        undecoded.add(rtpmap);
         continue;
       }
       if (seen.has(header.ssrc, header.sequence, header.timestamp)) continue;
       const arrivedMs = (arrivedAt - startedAt) / 1_000;
+      const ticksPerMs = formats[codec].clockRate / 1_000;
       let segment = segments.at(-1);
-      let sentMs = segment === undefined ? 0 : ((header.timestamp - segment.timestamp) | 0) / samplesPerMs;
-      if (segment?.ssrc !== header.ssrc || Math.abs(arrivedMs - sentMs - segment.delayMs) > jumpMs) {
-        segment = { ssrc: header.ssrc, timestamp: header.timestamp, delayMs: arrivedMs, packets: [] };
+      let sentMs = segment === undefined ? 0 : ((header.timestamp - segment.timestamp) | 0) / ticksPerMs;
+      if (
+        segment?.ssrc !== header.ssrc ||
+        segment.codec !== codec ||
+        Math.abs(arrivedMs - sentMs - segment.delayMs) > jumpMs
+      ) {
+        segment = {
+          ssrc: header.ssrc,
+          codec,
+          timestamp: header.timestamp,
+          delayMs: arrivedMs,
+          packets: [],
+        };
         segments.push(segment);
         sentMs = 0;
       }
       segment.delayMs = arrivedMs - sentMs;
       const payload = rtp.subarray(header.payloadOffset, header.payloadOffset + header.payloadLength);
-      const audio = codec === 'PCMA/8000' ? decodePcma(payload) : decodePcmu(payload);
-      segment.packets.push({ sentMs, delayMs: segment.delayMs, audio });
+      segment.packets.push({ sentMs, delayMs: segment.delayMs, payload });
     }
-    const pieces = segments.flatMap(placeSegment);
+    return segments;
+  }
+
+  function place(segments: readonly Segment[]): { pieces: Piece[]; end: number } {
+    const pieces = segments.flatMap((segment) => placeSegment(segment, rate));
     const end = pieces.reduce((last, { at, audio }) => Math.max(last, at + audio.length / samplesPerMs), 0);
     return { pieces, end };
   }
+}
+
+/** A payload type that was not agreed when the recording began: a codec that came later may still say what it is. */
+function staticRtpmap(payloadType: number): string {
+  const name = (Object.keys(formats) as CodecName[]).find((each) => formats[each].staticType === payloadType);
+  return name === undefined ? `payload type ${payloadType}` : formats[name].rtpmap;
 }
 
 /** The last packets of a side, by which one that comes twice is known: five seconds of them. */
@@ -147,16 +175,17 @@ interface Piece {
   audio: Int16Array;
 }
 
-/** Packets of one source whose timestamps belong together. */
+/** Packets of one source and codec whose timestamps belong together. */
 interface Segment {
   ssrc: number;
+  codec: DecodedCodec;
   timestamp: number;
   /** Arrival less sending time of the last packet. */
   delayMs: number;
-  packets: { sentMs: number; delayMs: number; audio: Int16Array }[];
+  packets: { sentMs: number; delayMs: number; payload: Uint8Array }[];
 }
 
-function placeSegment({ packets }: Segment): Piece[] {
+function placeSegment({ packets, codec }: Segment, rate: SampleRate): Piece[] {
   const least = new Map<number, number>();
   const windowOf = (sentMs: number): number => Math.floor(sentMs / windowMs);
   for (const { sentMs, delayMs } of packets) {
@@ -169,7 +198,13 @@ function placeSegment({ packets }: Segment): Piece[] {
     if (line === undefined || Math.abs(delayMs - line) > stepMs) line = delayMs;
     lines.set(window, line);
   }
-  return packets.map(({ sentMs, audio }) => ({ at: sentMs + lines.get(windowOf(sentMs))!, audio }));
+  // A decoder that remembers must hear packets as they were sent, not as they came.
+  const inOrder = packets.toSorted((a, b) => a.sentMs - b.sentMs);
+  const payloads = inOrder.map(({ payload }) => payload);
+  return decodeRun(codec, payloads, rate).map((audio, index) => {
+    const { sentMs } = inOrder[index]!;
+    return { at: sentMs + lines.get(windowOf(sentMs))!, audio };
+  });
 }
 
 /** Runs of samples that nothing covers, each called by what was declared of that time, else lost. */
@@ -177,7 +212,7 @@ function listGaps(
   side: Side,
   covered: Uint8Array,
   declared: readonly Gap[],
-  startedAt: EpochMicros,
+  { startedAt, samplesPerMs }: { startedAt: EpochMicros; samplesPerMs: number },
 ): AlignedGap[] {
   const gaps: AlignedGap[] = [];
   let from = covered.indexOf(0);

@@ -110,7 +110,7 @@ export class Vault implements Disposable {
     );
     const endedAt = (end?.totals.stoppedAt ?? last) as EpochMicros;
     const aligned = align({ packets, gaps, codecs: header.codecs, startedAt: header.startedAt, endedAt });
-    const wav = stereoWav(aligned.samples);
+    const wav = stereoWav(aligned.samples, aligned.rate);
     const details = {
       end,
       durationMs: aligned.durationMs,

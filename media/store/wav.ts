@@ -1,9 +1,10 @@
-/** A stereo WAV: caller left, agent right, 8 kHz, 16 bit. */
+/** A stereo WAV: caller left, agent right, 16 bit. */
 import type { Side } from '../../config/units.ts';
 
 const headerBytes = 44;
 
-export function stereoWav(samples: Record<Side, Int16Array>): Buffer {
+/** @param rate samples a second */
+export function stereoWav(samples: Record<Side, Int16Array>, rate: number): Buffer {
   const { caller, agent } = samples;
   const data = caller.length * 4;
   const wav = Buffer.alloc(headerBytes + data);
@@ -13,8 +14,8 @@ export function stereoWav(samples: Record<Side, Int16Array>): Buffer {
   wav.writeUInt32LE(16, 16);
   wav.writeUInt16LE(1, 20);
   wav.writeUInt16LE(2, 22);
-  wav.writeUInt32LE(8_000, 24);
-  wav.writeUInt32LE(32_000, 28);
+  wav.writeUInt32LE(rate, 24);
+  wav.writeUInt32LE(rate * 4, 28);
   wav.writeUInt16LE(4, 32);
   wav.writeUInt16LE(16, 34);
   wav.write('data', 36, 'latin1');
