@@ -4,6 +4,7 @@
  */
 import type { CallId, EpochMicros, Side } from '../config/units.ts';
 import { TacetError } from '../config/errors.ts';
+import type { CodecName } from './codec/formats.ts';
 import type { Prompt } from './prompts/prompt.ts';
 import type { Tone } from './prompts/tones.ts';
 import type { SrtpPolicy } from './srtp/agreement.ts';
@@ -91,7 +92,7 @@ export interface MediaSide {
   /** Direction of the last description that the far end gave. A hold is `sendonly`, `inactive` or address 0.0.0.0. */
   readonly remoteDirection: Direction;
   /** The codec agreed on; undefined before. */
-  readonly codec: string | undefined;
+  readonly codec: CodecName | undefined;
   /** Both sides have agreed on codecs that do not pass to each other: this one must be offered what passes. */
   readonly stuck: boolean;
   /** RTP payload types that the far end sends us, e.g. `{ "8": "PCMA/8000", "101": "telephone-event/8000" }`. */

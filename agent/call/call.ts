@@ -9,6 +9,7 @@ import type { CampaignRule, House } from './house.ts';
 import { announceBeforeConnect } from './before-connect.ts';
 import { announceOnAnswer } from './on-answer.ts';
 import type { Outcome } from './outcome.ts';
+import { judgeQuality } from './quality.ts';
 import { passThrough, type PassedCall } from './pass-through.ts';
 import { parties, type SelectedCall } from './selected.ts';
 import { trace } from './trace.ts';
@@ -47,6 +48,7 @@ export async function carryCall(invite: Invite, house: House): Promise<Outcome> 
         outcome: kind,
         answered,
         recorded: kind === 'recorded',
+        quality: outcome?.quality,
       })
       .catch((error: unknown) =>
         house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
@@ -156,7 +158,11 @@ async function carrySelected(passed: PassedCall, rule: CampaignRule): Promise<Ou
     throw error;
   }
   try {
-    return await (inbound ? announceBeforeConnect(call, described) : announceOnAnswer(call, described));
+    const story = inbound ? announceBeforeConnect : announceOnAnswer;
+    const outcome = await story(call, described);
+    const quality = await judgeQuality(media);
+    house.metrics.quality(quality);
+    return { ...outcome, quality };
   } catch (error) {
     if (error instanceof InviteCancelled || invite.cancelled.aborted) {
       return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: undefined };

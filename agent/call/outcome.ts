@@ -1,3 +1,5 @@
+import type { CallQuality } from './quality.ts';
+
 /** The closed list of ways in which a call can end, as metrics, the ledger and the demo's table name them. */
 export type OutcomeKind =
   /** A conversation of which a recording is kept. */
@@ -31,6 +33,8 @@ export interface Outcome {
   hungUpBy: 'caller' | 'agent' | 'tacet' | undefined;
   /** Why nothing was recorded although the call was selected, or the SIP status of a failure. */
   detail: string | undefined;
+  /** How the parties were heard, where their media went through us. */
+  quality?: CallQuality;
 }
 
 /** How a failed INVITE ends a call, by its final status (RFC 3261 section 21). */

@@ -4,6 +4,7 @@
  */
 import type { Digit } from '../../media/plane.ts';
 import type { DestroyReason } from '../../media/fork/sink.ts';
+import type { Quality } from '../../media/rtp/quality.ts';
 import { TacetError } from '../../config/errors.ts';
 import type { CallId, EpochMicros, RecordingId, Side } from '../../config/units.ts';
 
@@ -81,6 +82,8 @@ export type LedgerEvent =
       outcome: string;
       answered: boolean;
       recorded: boolean;
+      /** How the parties were heard, where their media went through us; estimates. */
+      quality?: Partial<Record<Side, Quality>> | undefined;
     };
 
 /** How a party came into a call: the far end says so, or it was transferred or picked up. */

@@ -4,7 +4,9 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Side } from '../../config/units.ts';
 import type { PlaneStatistics } from '../../media/plane.ts';
+import type { Quality } from '../../media/rtp/quality.ts';
 import { version } from './version.ts';
 
 export type DecisionResult = 'selected' | 'passed-over' | 'unavailable';
@@ -60,6 +62,27 @@ export class Metrics {
     name: 'tacet_decision_seconds',
     help: 'Time from the INVITE to the decision whether the call falls in the sample.',
     buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1],
+    registers: [this.registry],
+  });
+  readonly #mos = new Histogram({
+    name: 'tacet_call_mos',
+    help: 'Mean opinion score of a side of a call, estimated by the E-model (ITU-T G.107).',
+    labelNames: ['side'],
+    buckets: [1.5, 2, 2.5, 3, 3.3, 3.6, 3.8, 4, 4.2, 4.3],
+    registers: [this.registry],
+  });
+  readonly #loss = new Histogram({
+    name: 'tacet_rtp_loss_ratio',
+    help: 'Share of the RTP packets of a side of a call that never came.',
+    labelNames: ['side'],
+    buckets: [0, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2],
+    registers: [this.registry],
+  });
+  readonly #jitter = new Histogram({
+    name: 'tacet_rtp_jitter_seconds',
+    help: 'Interarrival jitter (RFC 3550) of a side of a call at its end.',
+    labelNames: ['side'],
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2],
     registers: [this.registry],
   });
   readonly #refusals = this.#counter('refusals_total', 'Refusals heard, by means.', ['means']);
@@ -142,6 +165,15 @@ export class Metrics {
 
   refusal(means: string): void {
     this.#refusals.inc({ means });
+  }
+
+  /** How the sides of a call that has ended were heard. */
+  quality(heard: Partial<Record<Side, Quality>>): void {
+    for (const [side, { mos, lossRatio, jitterMs }] of Object.entries(heard)) {
+      this.#mos.observe({ side }, mos);
+      this.#loss.observe({ side }, lossRatio);
+      this.#jitter.observe({ side }, jitterMs / 1_000);
+    }
   }
 
   recordingStarted(): void {

@@ -1,5 +1,6 @@
 /** One side of a session as the call sees it: SDP in and out, prompts, keys. The packets are the worker's. */
 import type { Side } from '../../config/units.ts';
+import type { CodecName } from '../codec/formats.ts';
 import type { Direction, MediaSide, Played, PressedDigit } from '../plane.ts';
 import type { Encoded } from '../prompts/encoded.ts';
 import type { Prompt } from '../prompts/prompt.ts';
@@ -45,7 +46,7 @@ export class RelaySide implements MediaSide, Disposable {
     return this.#negotiation.agreement.received;
   }
 
-  get codec(): string | undefined {
+  get codec(): CodecName | undefined {
     return this.#negotiation.codec;
   }
 

@@ -9,6 +9,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   sip: async () => (await import('./sip.ts')).run,
   relay: async () => (await import('./relay.ts')).run,
   recording: async () => (await import('./recording.ts')).run,
+  srtp: async () => (await import('./srtp.ts')).run,
 };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });

@@ -81,6 +81,8 @@ test('a caller who was told and did not refuse is recorded: each side on its cha
     'recording.closed',
     'call.ended',
   ]);
+  const good = { lossRatio: 0, mos: expect.closeTo(4.4, 0) as number };
+  expect(events.at(-1)).toMatchObject({ outcome: 'recorded', quality: { caller: good, agent: good } });
   const [recording] = await site.recordings();
   expect(recording).toMatchObject({
     state: 'complete',

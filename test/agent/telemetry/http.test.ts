@@ -34,6 +34,7 @@ describe('metrics and health over HTTP', () => {
     metrics.callEnded('none', 'unmatched');
     metrics.decision('support', 'selected', 0.0004);
     metrics.refusal('key');
+    metrics.quality({ caller: { mos: 4.4, lossRatio: 0.02, jitterMs: 3, rFactor: 90 } });
     metrics.recordingStarted();
     metrics.recordingKept();
     metrics.recordingDestroyed('refused');
