@@ -41,7 +41,7 @@ function aligned(packets: BatchedPacket[], codecs: Record<Side, Record<string, s
 
 /** How much of a frequency is in a part of a second that is heard; 1 for the tone itself. */
 function share(samples: Int16Array, hertz: number, rate: number, [from, to] = [0.25, 0.75]): number {
-  const piece = samples.subarray(rate * from!, rate * to!);
+  const piece = samples.subarray(rate * from, rate * to);
   let [real, imaginary] = [0, 0];
   for (const [at, sample] of piece.entries()) {
     real += sample * Math.cos((2 * Math.PI * hertz * at) / rate);
