@@ -11,8 +11,10 @@ import { announceOnAnswer } from './on-answer.ts';
 import type { Outcome } from './outcome.ts';
 import { judgeQuality } from './quality.ts';
 import { passThrough, type PassedCall } from './pass-through.ts';
+import { readReplaces, writeReplaces } from '../sip/replaces.ts';
 import { parties, type SelectedCall } from './selected.ts';
 import { trace } from './trace.ts';
+import { renamed } from './transfer.ts';
 
 /** Carries a call from its INVITE to its end, and leaves nothing of it behind. */
 export async function carryCall(invite: Invite, house: House): Promise<Outcome> {
@@ -28,7 +30,9 @@ export async function carryCall(invite: Invite, house: House): Promise<Outcome> 
   const call: PassedCall = { invite, house, listed, rule };
   let outcome: Outcome | undefined;
   try {
-    if (untouched !== undefined) outcome = await passUntouched(call, untouched);
+    const replaces = invite.header('Replaces');
+    if (replaces !== undefined) outcome = await passReplacing(call, replaces);
+    else if (untouched !== undefined) outcome = await passUntouched(call, untouched);
     else if (rule === undefined) outcome = await passThrough(call, { kind: 'unmatched' });
     else outcome = await carrySampled(call, rule);
     return outcome;
@@ -77,6 +81,22 @@ async function passUntouched(call: PassedCall, kind: Untouched): Promise<Outcome
     return { kind: 'rejected', answered: false, hungUpBy: undefined, detail: '482' };
   }
   return passThrough(call, { kind });
+}
+
+/**
+ * Carries a call that takes the place of a dialog of another one (RFC 3891): the far end behind knows it by its own leg's
+ * names. It is the same conversation once more, so it is not drawn; one that names no dialog of ours has no call to join.
+ */
+async function passReplacing(call: PassedCall, value: string): Promise<Outcome> {
+  const { invite, house } = call;
+  const replaces = readReplaces(value);
+  const known = replaces === undefined ? undefined : renamed(replaces, house.calls);
+  if (known === undefined) {
+    invite.reject(481);
+    return { kind: 'rejected', answered: false, hungUpBy: undefined, detail: '481' };
+  }
+  void trace(house, { kind: 'call.linked', call: invite.call, of: known.call, passes: 0 });
+  return passThrough(call, { kind: 'inner', headers: { Replaces: writeReplaces(known.replaces) } });
 }
 
 function matchRule(invite: Invite, house: House): CampaignRule | undefined {

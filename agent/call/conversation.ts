@@ -11,6 +11,8 @@ import type { Outcome } from './outcome.ts';
 import type { SelectedCall } from './selected.ts';
 import { watchSilence } from './silence.ts';
 import { Tape } from './tape.ts';
+import { carryTransfer, interceptTransfers, watchIdentities } from './parties.ts';
+import { Transfers } from './transfer.ts';
 
 const never = new AbortController().signal;
 const mediaTimeout = 'SIP;cause=408;text="Media timeout"';
@@ -19,6 +21,8 @@ const mediaTimeout = 'SIP;cause=408;text="Media timeout"';
 export interface Told {
   watch: RefusalWatch;
   mayRecord: boolean;
+  /** Hears whether a recording runs, and if not, why, before anything else happens. */
+  started?: (tape: Tape) => void;
 }
 
 /** A pair of legs on its way to its end. */
@@ -51,7 +55,11 @@ export async function bridge(call: SelectedCall, legs: Legs, told: Told): Promis
 }
 
 /** From here on both parties talk, until one of them hangs up. */
-export async function converse(call: SelectedCall, talk: Talk, { watch, mayRecord }: Told): Promise<Outcome> {
+export async function converse(
+  call: SelectedCall,
+  talk: Talk,
+  { watch, mayRecord, started }: Told,
+): Promise<Outcome> {
   const { media, house, listed } = call;
   const { pair, talking } = talk;
   listed.legs = [pair.legs.caller, pair.legs.agent];
@@ -67,14 +75,19 @@ export async function converse(call: SelectedCall, talk: Talk, { watch, mayRecor
     },
   });
   using _desk = agentDesk(call, pair);
+  const transfers = new Transfers();
+  interceptTransfers(call, pair, transfers);
+  watchIdentities(call, pair);
   state.away = !(await speakAlike(pair, media));
   if (!state.away && mayRecord && !watch.refused.aborted) await tape.start();
+  listed.state = tape.state;
+  started?.(tape);
 
   const timeoutMs = house.config.sip.mediaTimeoutSeconds * 1_000;
   const silent = watchSilence({ media, pair, timeoutMs, now: house.now });
   for (let over = false; !over;) {
     if (mayLeave(conversation)) await leave(conversation);
-    listed.state = !tape.running ? 'unrecorded' : tape.paused ? 'paused' : 'recording';
+    listed.state = tape.state;
     const turn = await firstOf({
       ended: () => talking,
       refused: whenAborted(state.refused ? never : watch.refused),
@@ -83,6 +96,7 @@ export async function converse(call: SelectedCall, talk: Talk, { watch, mayRecor
       faxed: whenAborted(state.away ? never : faxed.signal),
       silent: state.away ? whenAborted(never) : silent,
       ordered: (signal) => listed.ordered(signal),
+      transfer: (signal) => transfers.asked(signal),
     });
     // Stopped before the refusal is looked at: one in the same instant as the hang-up still counts (I2).
     if (turn.won === 'ended') await tape.stop();
@@ -114,6 +128,9 @@ export async function converse(call: SelectedCall, talk: Talk, { watch, mayRecor
         break;
       case 'ordered':
         await obey(conversation);
+        break;
+      case 'transfer':
+        await carryTransfer(conversation, transfers);
         break;
       default:
         assertNever(turn);

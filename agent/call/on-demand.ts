@@ -9,6 +9,7 @@ import type { Outcome } from './outcome.ts';
 import type { PassedCall } from './pass-through.ts';
 import type { Obeyed, PendingOrder } from './registry.ts';
 import type { SelectedCall } from './selected.ts';
+import type { Tape } from './tape.ts';
 import { tell } from './telling.ts';
 
 /**
@@ -46,11 +47,11 @@ export async function recordOnDemand(
   using watch = hearRefusal(keypadOf(media.caller, pair.legs.caller, house.now), rule.campaign.refusalKeys);
   const announced = await tell(call, watch, pair.ended);
   const told = announced.kind === 'told';
-  const obeyed: Obeyed = told
-    ? { done: true }
-    : { done: false, why: `the announcement was ${announced.kind}` };
   // The ledger knows of the order before it knows of the recording.
-  await writeOrder({ invite, house }, order, obeyed);
-  order.answer(obeyed);
-  return await converse(call, talk, { watch, mayRecord: told });
+  await writeOrder({ invite, house }, order, { done: told });
+  const started = ({ running, detail }: Tape): void =>
+    order.answer(
+      running ? { done: true } : { done: false, why: detail ?? `announcement: ${announced.kind}` },
+    );
+  return await converse(call, talk, { watch, mayRecord: told, started });
 }

@@ -46,6 +46,7 @@ export async function obey(conversation: Conversation): Promise<void> {
   if (order === undefined) return;
   const obeyed = await carryOut(conversation, order);
   await writeOrder(conversation.call, order, obeyed);
+  conversation.call.listed.state = conversation.tape.state;
   order.answer(obeyed);
 }
 
@@ -53,7 +54,7 @@ export async function obey(conversation: Conversation): Promise<void> {
 export async function writeOrder(
   { invite, house }: Pick<SelectedCall, 'invite' | 'house'>,
   { verb, by, reason }: PendingOrder,
-  { done }: Obeyed,
+  { done }: { done: boolean },
 ): Promise<void> {
   house.log.info({ call: invite.call, verb, by, done }, 'order');
   await trace(house, { kind: 'call.ordered', call: invite.call, verb, by, reason, done });

@@ -12,12 +12,15 @@ import { recordOnDemand } from './on-demand.ts';
 import { outcomeOfStatus, type Outcome, type OutcomeKind } from './outcome.ts';
 import type { EnteredCall } from './registry.ts';
 import { callRoute } from './routes.ts';
+import { withDialogsRenamed } from './transfer.ts';
 
 /** What a call that got through is to be called, and who wants to know when it does. */
 export interface PassedAs {
   kind: Extract<OutcomeKind, 'unselected' | 'unmatched' | 'unrecorded' | 'emergency' | 'bypassed' | 'inner'>;
   detail?: string;
   onAnswered?: () => void;
+  /** Headers of the INVITE that goes on, besides the caller's. */
+  headers?: Record<string, string>;
 }
 
 export interface PassedCall {
@@ -32,8 +35,9 @@ export interface PassedCall {
 export async function passThrough(call: PassedCall, passed: PassedAs): Promise<Outcome> {
   const { invite, house } = call;
   const { body: sdp, contentType } = invite;
+  const { headers } = passed;
   const dialled = await callRoute(invite, house, {
-    body: () => Promise.resolve(sdp === undefined ? { sdp } : { sdp, contentType }),
+    body: () => Promise.resolve(sdp === undefined ? { sdp, headers } : { sdp, contentType, headers }),
     onProgress: (status, early) => invite.progress(status, early),
     ended: AbortSignal.any([invite.cancelled, house.shutdown]),
   });
@@ -76,8 +80,9 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
 
 /** Nobody listens, until the call ends or somebody orders it to be recorded. */
 async function talk(call: PassedCall, { kind, detail }: PassedAs, talk: Talk): Promise<Outcome> {
-  const { listed } = call;
+  const { listed, house } = call;
   const { pair, talking } = talk;
+  pair.intercept = (_from, request, pass) => pass(withDialogsRenamed(request, house.calls));
   listed.legs = [pair.legs.caller, pair.legs.agent];
   for (;;) {
     listed.state = 'passing';

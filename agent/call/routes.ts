@@ -1,5 +1,5 @@
 /** Where a call goes: the peers of its route, one after the other until one takes it. */
-import type { Dialled } from '../sip/edge.ts';
+import type { Dialled, DialOptions } from '../sip/edge.ts';
 import type { Invite } from '../sip/invite.ts';
 import { diversionReason, maxRedirections, redirectTargets, type Target } from '../sip/redirect.ts';
 import type { Peer } from '../sip/peers.ts';
@@ -7,7 +7,7 @@ import type { House } from './house.ts';
 
 export interface RouteOptions {
   /** The body for the next peer; asked again for each, since keys and what early media changed are no other peer's business. */
-  body: (to: Peer) => Promise<{ sdp: string | undefined; contentType?: string | undefined }>;
+  body: (to: Peer) => Promise<Pick<DialOptions, 'sdp' | 'contentType' | 'headers'>>;
   onProgress: (status: number, sdp: string | undefined) => void;
   /** Called before the next peer is tried. */
   onRetry?: () => Promise<void>;

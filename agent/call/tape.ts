@@ -5,6 +5,7 @@ import type { MediaSession } from '../../media/plane.ts';
 import { retainUntil } from '../law/retention.ts';
 import type { RefusalWatch } from './announcement.ts';
 import { Recording, type Silence } from './recording.ts';
+import type { CallState } from './registry.ts';
 import { parties, type SelectedCall } from './selected.ts';
 import { writeRefusal } from './telling.ts';
 
@@ -28,6 +29,12 @@ export class Tape implements AsyncDisposable {
   /** Whether something is kept of the call so far, or will be when it ends. */
   get keeps(): boolean {
     return this.running || this.#kept.length > 0;
+  }
+
+  /** As a supervisor would say it. */
+  get state(): CallState {
+    if (!this.running) return 'unrecorded';
+    return this.paused ? 'paused' : 'recording';
   }
 
   get paused(): boolean {

@@ -1,19 +1,21 @@
 /** Telling the outside party, with its trace: what was played, how far, and how the window ended (I1, I6). */
+import type { Side } from '../../config/units.ts';
 import { announce, type Announced, type RefusalWatch } from './announcement.ts';
 import type { SelectedCall } from './selected.ts';
 import { trace } from './trace.ts';
 
-/** Plays the campaign's announcement to the outside party and listens for its refusal. */
+/** Plays the campaign's announcement to an outside party and listens for its refusal. */
 export async function tell(
   call: SelectedCall,
   watch: RefusalWatch,
   ended: AbortSignal,
+  side: Side = 'caller',
 ): Promise<Announced | { kind: 'untraced' }> {
   const { media, rule, listed } = call;
   const { prompt, campaign } = rule;
   listed.state = 'telling';
   const { graceMs } = campaign.announcement;
-  const announced = await announce(media.caller, { prompt, graceMs }, watch, ended);
+  const announced = await announce(media[side], { prompt, graceMs }, watch, ended);
   return (await writeAnnounced(call, announced, watch)) ? announced : { kind: 'untraced' };
 }
 

@@ -26,6 +26,8 @@ export interface DialOptions {
   sdp: string | undefined;
   /** Of a body that is not SDP alone, passed through untouched. */
   contentType?: string | undefined;
+  /** Besides those of the invite: a Replaces with its dialog renamed. */
+  headers?: Record<string, string> | undefined;
   /** User part of the request-URI where it is not the caller's (a redirection). */
   called?: string | undefined;
   /** From where a redirected call was diverted (RFC 5806). */

@@ -123,6 +123,11 @@ export class Leg implements AsyncDisposable {
     return this.#dialog.sip;
   }
 
+  /** Where the far end is reached within the dialog: its Contact. */
+  get remoteTarget(): string {
+    return this.#dialog.remote.uri;
+  }
+
   /** What was agreed with the far end last. */
   get agreed(): Readonly<Agreed> {
     return this.#agreed;

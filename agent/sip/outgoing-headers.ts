@@ -8,13 +8,14 @@ import { uriTo, userOf, wholeUserOf } from './peer-uri.ts';
 const bodyHeaders = ['MIME-Version', 'Content-Disposition', 'Content-Language', 'Content-ID'];
 
 export function outgoingHeaders(
-  { invite, to, sdp, contentType, called, diversion }: DialOptions,
+  { invite, to, sdp, contentType, called, diversion, headers: more = {} }: DialOptions,
   tokens: PassTokens,
 ): Record<string, string> {
   const { pass } = invite.marks;
   const from = anonymized(invite.fromParty);
   const headers: Record<string, string> = {
     ...invite.carriedTo(to),
+    ...more,
     ...invite.correlation.headers('far', to, false),
     From: from.party,
     Contact: `<sip:${from.user}@localhost>`,

@@ -78,6 +78,12 @@ export const campaignSchema = z.strictObject({
         .describe('time to refuse after the prompt has ended'),
     })
     .prefault({}),
+  announceTransferred: z
+    .enum(['never', 'new-party', 'all'])
+    .default('new-party')
+    .describe(
+      'who is told when a transfer brings an outside party into a recorded call; untold, the call is no longer recorded',
+    ),
   releaseMedia: z
     .boolean()
     .default(false)

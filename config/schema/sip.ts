@@ -114,6 +114,12 @@ export const sip = z
       .describe(
         'after this long without audio from either side of a recorded call, not on hold, peers that no longer answer end it',
       ),
+    transfers: z
+      .enum(['pass', 'handle'])
+      .default('pass')
+      .describe(
+        'a REFER within a call: passed to the other side, or (recorded calls) carried out by Tacet, which the recording follows',
+      ),
     maxCallMinutes: z.int().min(1).max(1_440).default(240).describe('a longer call is ended'),
   })
   .prefault({});

@@ -13,6 +13,8 @@ import { temporaryFolder } from '../peers/temporary-folder.ts';
 export interface SiteOptions {
   /** Keys of the configuration to put over the site's own. */
   config?: Record<string, unknown>;
+  /** Keys of its `sip` to put over the site's own. */
+  sip?: Record<string, unknown>;
   /** Keys of the one campaign to put over its own. */
   campaign?: Record<string, unknown>;
   pbxs?: number;
@@ -26,6 +28,8 @@ export interface Site extends AsyncDisposable {
   readonly folder: string;
   readonly configFile: string;
   readonly carrierPort: number;
+  /** A second port that the carrier speaks from: two SIPps of it at once. */
+  readonly otherCarrierPort: number;
   readonly pbxPorts: number[];
   readonly sipPort: number;
   load(): Promise<LoadedConfig>;
@@ -43,6 +47,7 @@ const unasked = { intervalSeconds: 0 };
 /** Every call of the one campaign is selected unless the test says otherwise. */
 export async function prepareSite({
   config = {},
+  sip = {},
   campaign = {},
   pbxs = 1,
   trunk = {},
@@ -50,6 +55,7 @@ export async function prepareSite({
 }: SiteOptions = {}): Promise<Site> {
   const home = await temporaryFolder('site');
   const carrierPort = await freePort();
+  const otherCarrierPort = await freePort();
   const pbxPorts = await Promise.all(Array.from({ length: pbxs }, () => freePort()));
   const sipPort = await freePort();
   const ports = await freePortRange(40);
@@ -63,12 +69,12 @@ export async function prepareSite({
       site: 'test',
       dataDir,
       campaigns: 'campaigns.yaml',
-      sip: { listen: [{ address: '127.0.0.1', port: sipPort }], answerTimeoutSeconds: 5 },
+      sip: { listen: [{ address: '127.0.0.1', port: sipPort }], answerTimeoutSeconds: 5, ...sip },
       trunks: [
         {
           name: 'carrier',
           sources: ['127.0.0.1'],
-          ports: [carrierPort],
+          ports: [carrierPort, otherCarrierPort],
           uri: `sip:127.0.0.1:${carrierPort}`,
           health: unasked,
           routes: names,
@@ -113,6 +119,7 @@ export async function prepareSite({
     folder: home.path,
     configFile,
     carrierPort,
+    otherCarrierPort,
     pbxPorts,
     sipPort,
     load,

@@ -113,6 +113,20 @@ export class Scenario {
     return this.responds('180 Ringing').pause(100).responds('200 OK', message).expect('ACK').play();
   }
 
+  /** Of a caller: the INVITE is refused; the ACK to a failure carries its branch. */
+  rejected(status: number): this {
+    this.#recv(`response="${status}"`, {});
+    const headers = [
+      'Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-2]',
+      'From: <sip:[caller]@[local_ip]:[local_port]>;tag=[pid]c[call_number]',
+      '[last_To:]',
+      'Call-ID: [call_id]',
+      'CSeq: 1 ACK',
+      'Max-Forwards: 70',
+    ];
+    return this.#send('ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0', headers, {});
+  }
+
   play(): this {
     this.#steps.push('<nop><action><exec play_pcap_audio="audio.pcap"/></action></nop>');
     return this;
