@@ -6,12 +6,11 @@ import { answerAlone } from './crossing.ts';
 import { keypadOf } from './keys.ts';
 import type { Outcome } from './outcome.ts';
 import { outcomeOfStatus } from './outcome.ts';
-import { callRoute } from './routes.ts';
-import { accepts, type SelectedCall } from './selected.ts';
+import { ringAgent } from './ringing.ts';
+import { accepts, answeredLate, type SelectedCall } from './selected.ts';
 import { tell } from './telling.ts';
 import type { Leg } from '../sip/leg.ts';
 import { q850Reason } from '../sip/reason.ts';
-import type { Dialled } from '../sip/edge.ts';
 
 /** How long a caller is played the busy tone when no PBX takes the call that we answered. */
 const busyToneMs = 4_000;
@@ -26,58 +25,13 @@ export async function announceBeforeConnect(call: SelectedCall, answer: string):
   const announced = await tell(call, watch, AbortSignal.any([caller.ended, house.shutdown]));
   if (announced.kind === 'ended') return abandoned(caller);
 
-  const dialled = await ringAgent(call, caller);
+  const dialled = await ringAgent(call, AbortSignal.any([caller.ended, house.shutdown]));
   if (dialled.kind === 'failed') return await tellFailure(call, caller, dialled.status);
   if (dialled.kind !== 'answered') return abandoned(caller);
   await using agent = dialled.leg;
   if (!(await accepts(media.agent, dialled.sdp))) return await tellFailure(call, caller, 488);
   await media.connect();
   return await bridge(call, { caller, agent }, { watch, mayRecord: announced.kind === 'told' });
-}
-
-/** To an INVITE without SDP our 200 was the offer: the ACK has the answer. One without is no call (RFC 3261 section 13.2.1). */
-export async function answeredLate({ invite, media }: SelectedCall, near: Leg): Promise<boolean> {
-  if (invite.body !== undefined) return true;
-  const side = invite.from.kind === 'trunk' ? media.caller : media.agent;
-  const answer = await near.answerInAck();
-  if (answer !== undefined && (await accepts(side, answer))) return true;
-  await near.hangUp('SIP;cause=488;text="No usable answer in the ACK"');
-  return false;
-}
-/** Calls the PBXs of the route; meanwhile the caller hears our ringing, or what a PBX plays before it answers. */
-async function ringAgent({ invite, media, house }: SelectedCall, caller: Leg): Promise<Dialled> {
-  const hushed = new AbortController();
-  const ended = AbortSignal.any([caller.ended, house.shutdown]);
-  const tone = { plan: house.config.sip.ringingTone, kind: 'ringing' } as const;
-  const ringing = media.caller.playTone(tone, AbortSignal.any([hushed.signal, ended]));
-  let early = Promise.resolve();
-  try {
-    return await callRoute(invite, house, {
-      body: async (to) => ({ sdp: await media.agent.offer(undefined, to.srtp) }),
-      onProgress: (_status, sdp) => {
-        if (sdp === undefined) return;
-        early = early
-          .then(async () => {
-            await media.agent.accept(sdp);
-            hushed.abort();
-            await ringing;
-            await media.connect();
-          })
-          .catch((error: unknown) =>
-            house.log.warn({ call: invite.call, err: error }, 'early media not usable'),
-          );
-      },
-      onRetry: async () => {
-        await early;
-        await media.disconnect();
-      },
-      ended,
-    });
-  } finally {
-    hushed.abort();
-    await ringing;
-    await early;
-  }
 }
 
 /** No PBX took the call that we had answered: the caller hears why, and the BYE says it to the carrier's CDR. */

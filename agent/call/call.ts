@@ -7,6 +7,7 @@ import type { Reservation } from '../sampling/sampler.ts';
 import { InviteCancelled, type Invite } from '../sip/invite.ts';
 import type { CampaignRule, House } from './house.ts';
 import { announceBeforeConnect } from './before-connect.ts';
+import { announceInEarlyMedia } from './early-media.ts';
 import { announceOnAnswer } from './on-answer.ts';
 import type { Outcome } from './outcome.ts';
 import { judgeQuality } from './quality.ts';
@@ -178,8 +179,7 @@ async function carrySelected(passed: PassedCall, rule: CampaignRule): Promise<Ou
     throw error;
   }
   try {
-    const story = inbound ? announceBeforeConnect : announceOnAnswer;
-    const outcome = await story(call, described);
+    const outcome = await placementOf(call)(call, described);
     const quality = await judgeQuality(media);
     house.metrics.quality(quality);
     return { ...outcome, quality };
@@ -189,6 +189,16 @@ async function carrySelected(passed: PassedCall, rule: CampaignRule): Promise<Ou
     }
     throw error;
   }
+}
+
+/** When the outside party is told. Without an offer there is no early media to tell it in. */
+function placementOf({ invite, rule }: SelectedCall): typeof announceBeforeConnect {
+  const inbound = invite.from.kind === 'trunk';
+  const placement = rule.campaign.announcement.placement ?? (inbound ? 'before-connect' : 'on-answer');
+  if (placement === 'on-answer') return announceOnAnswer;
+  return placement === 'early-media' && invite.body !== undefined
+    ? announceInEarlyMedia
+    : announceBeforeConnect;
 }
 
 /** What our 200 says: the answer to the INVITE's offer, or our own offer where it has none (RFC 3261 section 13.2.1). */

@@ -1,23 +1,28 @@
-/** Outbound, the default placement: the called party answers, is told, and is then put through to the agent. */
+/**
+ * Outbound, the default placement: the called party answers, is told, and is then put through to the agent. Inbound it is the
+ * agent who answers first; the caller is answered then, told, and put through.
+ */
 import { hearRefusal } from './announcement.ts';
 import { bridge } from './conversation.ts';
-import { answerAlone } from './crossing.ts';
+import { answerAlone, otherSide } from './crossing.ts';
 import { keypadOf } from './keys.ts';
-import { accepts, type SelectedCall } from './selected.ts';
+import { accepts, answeredLate, type SelectedCall } from './selected.ts';
 import { outcomeOfStatus, type Outcome } from './outcome.ts';
 import { callRoute } from './routes.ts';
 import { tell } from './telling.ts';
 
 export async function announceOnAnswer(call: SelectedCall, answer: string): Promise<Outcome> {
   const { invite, rule, media, house } = call;
+  const near = invite.from.kind === 'trunk' ? 'caller' : 'agent';
+  const far = otherSide(near);
   let early = Promise.resolve();
   const dialled = await callRoute(invite, house, {
-    body: async (to) => ({ sdp: await media.caller.offer(undefined, to.srtp) }),
+    body: async (to) => ({ sdp: await media[far].offer(undefined, to.srtp) }),
     onProgress: (status, sdp) => {
       if (sdp === undefined) return invite.progress(status);
       early = early
         .then(async () => {
-          await media.caller.accept(sdp);
+          await media[far].accept(sdp);
           await media.connect();
           invite.progress(183, answer);
         })
@@ -38,22 +43,26 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
     return { kind, answered: false, hungUpBy: undefined, detail: String(dialled.status) };
   }
   if (dialled.kind !== 'answered')
-    return { kind: 'abandoned', answered: false, hungUpBy: 'agent', detail: undefined };
+    return { kind: 'abandoned', answered: false, hungUpBy: near, detail: undefined };
 
-  await using caller = dialled.leg;
-  if (!(await accepts(media.caller, dialled.sdp))) {
+  await using farLeg = dialled.leg;
+  if (!(await accepts(media[far], dialled.sdp))) {
     invite.reject(488);
     return { kind: 'rejected', answered: false, hungUpBy: 'tacet', detail: '488' };
   }
   await media.disconnect();
-  await using agent = await invite.answer(answer);
+  await using nearLeg = await invite.answer(answer);
+  const [caller, agent] = near === 'caller' ? [nearLeg, farLeg] : [farLeg, nearLeg];
   answerAlone(caller, media, 'caller');
   answerAlone(agent, media, 'agent');
+  if (!(await answeredLate(call, nearLeg))) {
+    return { kind: 'abandoned', answered: false, hungUpBy: near, detail: 'no answer in ACK' };
+  }
   using watch = hearRefusal(keypadOf(media.caller, caller, house.now), rule.campaign.refusalKeys);
 
   const ended = AbortSignal.any([caller.ended, agent.ended, house.shutdown]);
   const told = new AbortController();
-  const agentHears = media.agent.play(rule.prompt, AbortSignal.any([told.signal, ended]));
+  const agentHears = agentListens(call, AbortSignal.any([told.signal, ended]));
   const announced = await tell(call, watch, ended);
   told.abort();
   await agentHears;
@@ -63,4 +72,10 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
   }
   await media.connect();
   return await bridge(call, { caller, agent }, { watch, mayRecord: announced.kind === 'told' });
+}
+
+/** The agent does not wait in silence: the announcement itself, or a short tone now and then. */
+async function agentListens({ rule, media, house }: SelectedCall, over: AbortSignal): Promise<void> {
+  if (rule.campaign.announcement.agentHears === 'prompt') await media.agent.play(rule.prompt, over);
+  else await media.agent.playTone({ plan: house.config.sip.ringingTone, kind: 'notice' }, over);
 }

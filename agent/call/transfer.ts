@@ -139,7 +139,7 @@ export async function callTarget(
   await notifyProgress(asker, '100 Trying', false);
   const ringing = AbortSignal.timeout(house.config.sip.answerTimeoutSeconds * 1_000);
   const agreed = await media.snapshot();
-  const sdp = await media[transfer.by].offer();
+  const sdp = await media[transfer.by].offer(undefined, peer.srtp);
   const dialled = await house.edge.dial(
     { to: peer, invite, sdp, called: targetOf(transfer.uri) },
     AbortSignal.any([signal, ringing]),

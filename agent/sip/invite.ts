@@ -5,7 +5,7 @@ import type { CallId } from '../../config/units.ts';
 import { Correlation } from './correlation.ts';
 import type { Freedom } from './free-calls.ts';
 import { carriedHeaders } from './headers.ts';
-import { Leg } from './leg.ts';
+import { allowed, Leg } from './leg.ts';
 import type { Pass } from './passes.ts';
 import { userOf, wholeUserOf } from './peer-uri.ts';
 import type { Peer } from './peers.ts';
@@ -119,7 +119,8 @@ export class Invite {
   /** Sends a provisional response. */
   progress(status: number, sdp?: string): void {
     if (this.cancelled.aborted || this.#res.finalResponseSent) return;
-    const headers = this.#headers();
+    // A response that begins a dialog says where its requests go (RFC 3261 section 12.1.1): a PRACK needs to know.
+    const headers = { ...this.#headers(), Contact: '<sip:tacet@localhost>' };
     this.#res.send(
       status,
       sdp === undefined
@@ -133,7 +134,7 @@ export class Invite {
     this.cancelled.throwIfAborted();
     const dialog = await this.#srf.createUAS(this.#req, this.#res, {
       localSdp: sdp,
-      headers: { ...this.#headers(), ...headers },
+      headers: { ...this.#headers(), Allow: allowed, Supported: 'replaces', ...headers },
     });
     return new Leg(dialog, this.correlation.marks('near', this.from));
   }

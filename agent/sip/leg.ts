@@ -47,6 +47,9 @@ export const passedMethods = [
   'SUBSCRIBE',
 ] as const;
 
+/** What we take within a dialog (RFC 3261 section 20.5): without it a far end does not send UPDATE. */
+export const allowed = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'PRACK', 'UPDATE', ...passedMethods].join(', ');
+
 export interface InDialogRequest {
   method: (typeof passedMethods)[number];
   headers: Record<string, string>;

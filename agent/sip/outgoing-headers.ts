@@ -1,6 +1,7 @@
 /** The headers of an INVITE of ours: who calls, through how many hops, for which call; topology stays behind. */
 import type { NameAddr } from 'drachtio-srf';
 import type { DialOptions } from './dial.ts';
+import { allowed } from './leg.ts';
 import { passHeader, type PassTokens } from './passes.ts';
 import { uriTo, userOf, wholeUserOf } from './peer-uri.ts';
 
@@ -18,6 +19,9 @@ export function outgoingHeaders(
     ...more,
     ...invite.correlation.headers('far', to, false),
     From: from.party,
+    Allow: allowed,
+    // Who offers nothing cannot answer an offer in a PRACK, so it does not ask for one.
+    Supported: sdp === undefined ? 'replaces' : '100rel, replaces',
     Contact: `<sip:${from.user}@localhost>`,
     'Max-Forwards': String(Math.max(0, invite.maxForwards - 1)),
     [passHeader]: tokens.issue({ of: pass?.of ?? invite.call, passes: (pass?.passes ?? 0) + 1 }),

@@ -76,6 +76,16 @@ export const campaignSchema = z.strictObject({
         .max(10_000)
         .default(1_000)
         .describe('time to refuse after the prompt has ended'),
+      placement: z
+        .enum(['before-connect', 'early-media', 'on-answer'])
+        .optional()
+        .describe(
+          'inbound: before-connect (the default: answered, told, then the agent is called), early-media (told before anybody answers), on-answer (told when the agent has answered); outbound: on-answer',
+        ),
+      agentHears: z
+        .enum(['prompt', 'tone'])
+        .default('prompt')
+        .describe('on-answer: what the agent hears meanwhile'),
     })
     .prefault({}),
   announceTransferred: z
@@ -115,6 +125,15 @@ export const campaignsFileSchema = z
   .superRefine(({ campaigns }, context) => {
     const seen = new Set<string>();
     for (const [index, campaign] of campaigns.entries()) {
+      const { placement } = campaign.announcement;
+      if (campaign.direction === 'outbound' && placement !== undefined && placement !== 'on-answer') {
+        context.addIssue({
+          code: 'custom',
+          path: ['campaigns', index, 'announcement', 'placement'],
+          message: 'an outbound call is told when the called party answers: only "on-answer"',
+          input: placement,
+        });
+      }
       if (seen.has(campaign.name)) {
         context.addIssue({
           code: 'custom',

@@ -5,7 +5,8 @@ export type TonePlan = 'FR' | 'UK' | 'US' | 'DE' | 'ES';
 
 export interface Tone {
   plan: TonePlan;
-  kind: 'ringing' | 'busy' | 'congestion';
+  /** `notice`: somebody who waits for a moment is told that all is well. */
+  kind: 'ringing' | 'busy' | 'congestion' | 'notice';
 }
 
 interface Cadence {
@@ -14,7 +15,10 @@ interface Cadence {
   onOffMs: readonly number[];
 }
 
-const cadences: Record<TonePlan, Record<Tone['kind'], Cadence>> = {
+/** Not the network's: the same in every country. */
+const notice: Cadence = { hertz: [1_400], onOffMs: [200, 4_800] };
+
+const cadences: Record<TonePlan, Record<Exclude<Tone['kind'], 'notice'>, Cadence>> = {
   FR: {
     ringing: { hertz: [440], onOffMs: [1_500, 3_500] },
     busy: { hertz: [440], onOffMs: [500, 500] },
@@ -53,7 +57,7 @@ export function renderTone({ plan, kind }: Tone): Encoded {
   const key = `${plan} ${kind}`;
   const known = rendered.get(key);
   if (known !== undefined) return known;
-  const samples = synthesise(cadences[plan][kind]);
+  const samples = synthesise(kind === 'notice' ? notice : cadences[plan][kind]);
   const tone = encodeAll(samples);
   rendered.set(key, tone);
   return tone;
@@ -61,7 +65,7 @@ export function renderTone({ plan, kind }: Tone): Encoded {
 
 /** Renders a country's tones before the first call asks for one: Opus takes its time. */
 export function prepareTones(plan: TonePlan): void {
-  for (const kind of ['ringing', 'busy', 'congestion'] as const) renderTone({ plan, kind });
+  for (const kind of ['ringing', 'busy', 'congestion', 'notice'] as const) renderTone({ plan, kind });
 }
 
 function synthesise({ hertz, onOffMs }: Cadence): Int16Array {

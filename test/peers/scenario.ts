@@ -113,6 +113,32 @@ export class Scenario {
     return this.responds('180 Ringing').pause(100).responds('200 OK', message).expect('ACK').play();
   }
 
+  /** Of a caller: a provisional response must come. */
+  progressed(status: string, check: Check = {}): this {
+    return this.#recv(`response="${status}" rrs="true"`, check);
+  }
+
+  /** Of a caller: a reliable one must come (RFC 3262). */
+  reliably(status: string, check: Check = {}): this {
+    return this.#recv(`response="${status}" rrs="true"`, check, [
+      '<ereg regexp="[0-9]+" search_in="hdr" header="RSeq:" assign_to="rseq"/>',
+    ]);
+  }
+
+  /** Of a caller: acknowledges the reliable response that came last (RFC 3262). */
+  pracks(): this {
+    return this.request('PRACK', { headers: ['RAck: [$rseq] 1 INVITE'] });
+  }
+
+  /** Of a caller: the 200 after early media, and the ACK. */
+  takes200(): this {
+    this.#optional('180');
+    this.#optional('183');
+    this.#recv('response="200" rrs="true"', {});
+    const headers = this.#requestHeaders('ACK', 1);
+    return this.#send('ACK [next_url] SIP/2.0', headers, {});
+  }
+
   /** Of a caller: the INVITE is refused; the ACK to a failure carries its branch. */
   rejected(status: number): this {
     this.#recv(`response="${status}"`, {});

@@ -1,0 +1,43 @@
+/** Inbound, told before anybody answers: the announcement as early media (RFC 3960), the 200 when an agent is there. */
+import { hearRefusal } from './announcement.ts';
+import { bridge } from './conversation.ts';
+import { answerAlone } from './crossing.ts';
+import { keypadOf } from './keys.ts';
+import { outcomeOfStatus, type Outcome } from './outcome.ts';
+import { ringAgent } from './ringing.ts';
+import { accepts, type SelectedCall } from './selected.ts';
+import { tell } from './telling.ts';
+
+/** @param answer our answer to the caller's offer: it goes out in the 183 and again in the 200, the same */
+export async function announceInEarlyMedia(call: SelectedCall, answer: string): Promise<Outcome> {
+  const { invite, rule, media, house } = call;
+  const given = AbortSignal.any([invite.cancelled, house.shutdown]);
+  invite.progress(183, answer);
+  // Keys come by RTP alone before there is a dialog; those pressed now are heard again by nobody else.
+  using early = hearRefusal(media.caller, rule.campaign.refusalKeys);
+  const announced = await tell(call, early, given);
+  if (announced.kind === 'ended') return abandoned();
+
+  const dialled = await ringAgent(call, given);
+  if (dialled.kind === 'failed') {
+    invite.reject(dialled.status, dialled.reason, dialled.headers);
+    const kind = outcomeOfStatus(dialled.status);
+    return { kind, answered: false, hungUpBy: undefined, detail: String(dialled.status) };
+  }
+  if (dialled.kind !== 'answered') return abandoned();
+  await using agent = dialled.leg;
+  if (!(await accepts(media.agent, dialled.sdp))) {
+    invite.reject(488);
+    return { kind: 'rejected', answered: false, hungUpBy: 'tacet', detail: '488' };
+  }
+  await using caller = await invite.answer(answer);
+  answerAlone(caller, media, 'caller');
+  using later = hearRefusal(keypadOf(media.caller, caller, house.now), rule.campaign.refusalKeys);
+  await media.connect();
+  const watch = early.refused.aborted ? early : later;
+  return await bridge(call, { caller, agent }, { watch, mayRecord: announced.kind === 'told' });
+}
+
+function abandoned(): Outcome {
+  return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: undefined };
+}
