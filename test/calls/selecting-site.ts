@@ -106,5 +106,7 @@ export function expectNothingLeft(tacet: Tacet): void {
 
 /** Kinds of the call's ledger entries, in order. */
 export function kindsOf(events: readonly LedgerEvent[]): string[] {
-  return events.map(({ kind }) => kind).filter((kind) => kind.startsWith('call.') || kind.startsWith('recording.'));
+  return events
+    .map(({ kind }) => kind)
+    .filter((kind) => kind.startsWith('call.') || kind.startsWith('recording.'));
 }
