@@ -212,6 +212,15 @@ export class Sipp implements AsyncDisposable {
     };
   }
 
+  /** SIGSTOP: its port stays open, nothing is answered until it is thawed. */
+  freeze(): void {
+    this.#program.signal('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#program.signal('SIGCONT');
+  }
+
   /** Takes no new calls, lets running ones finish (SIGUSR1), then reads the result. */
   async quit(): Promise<SippResult> {
     this.#program.signal('SIGUSR1');
