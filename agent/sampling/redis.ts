@@ -43,6 +43,8 @@ export interface RedisSamplerOptions extends RedisPlace {
   hungMs?: number;
   /** How long closing may take to deliver what is still owed. */
   closeMs?: number;
+  /** A connection made before, where it is shared (the bench pings on it). */
+  connection?: Connection;
   onAvailability?: AvailabilityListener;
   onUngranted?: UngrantedListener;
 }
@@ -88,7 +90,7 @@ class RedisSampler implements Sampler {
     this.#onAvailability = options.onAvailability;
     this.#onUngranted = options.onUngranted;
     const { hungMs = 2_000, fenceMs = defaultFenceMs } = options;
-    this.#redis = connect(options, { hungMs, fenceMs });
+    this.#redis = options.connection ?? connect(options, { hungMs, fenceMs });
     this.#redis.on('ready', () => void this.#arrive());
     this.#redis.on('error', (error: Error) => {
       this.#lastError = messageOf(error);
@@ -195,7 +197,9 @@ class RedisSampler implements Sampler {
   /** Whether as many replicas as asked for have what this connection wrote. */
   async #isReplicated(): Promise<boolean> {
     if (this.#replicas === 0) return true;
-    const asked = 'wait' in this.#redis ? this.#redis.wait(this.#replicas, this.#timeoutMs) : undefined;
+    // Half the budget: it holds up whatever else this connection asks.
+    const waitMs = Math.max(1, Math.floor(this.#timeoutMs / 2));
+    const asked = 'wait' in this.#redis ? this.#redis.wait(this.#replicas, waitMs) : undefined;
     return asked === undefined ? true : ((await this.#inTime(asked)) ?? 0) >= this.#replicas;
   }
 

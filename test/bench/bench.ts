@@ -7,6 +7,7 @@ export type Bench = (say: (line: string) => void) => Promise<Record<string, unkn
 const benches: Record<string, () => Promise<Bench>> = {
   setup: async () => (await import('./setup.ts')).run,
   sip: async () => (await import('./sip.ts')).run,
+  sampling: async () => (await import('./sampling.ts')).run,
   relay: async () => (await import('./relay.ts')).run,
   recording: async () => (await import('./recording.ts')).run,
   srtp: async () => (await import('./srtp.ts')).run,
