@@ -9,7 +9,7 @@
  * A key is used only when its commitment is on stable storage. At an agent's first start, or after it was away for more than a
  * day, today's key is committed on the day itself, before its first draw; the audit says so.
  */
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../config/errors.ts';
@@ -37,7 +37,7 @@ export interface DrawKeysOptions {
 interface DrawKey {
   /** First half of the commitment: names the key in draws. */
   id: string;
-  secret: Buffer;
+  secret: KeyObject;
 }
 
 const dayMs = 86_400_000;
@@ -56,7 +56,7 @@ export function keyIdOf(commitment: string): string {
 }
 
 /** A whole number below 2^32, uniform to everybody who lacks the key. */
-export function uniformOf(secret: Buffer, call: string): number {
+export function uniformOf(secret: Buffer | KeyObject, call: string): number {
   return createHmac('sha256', secret).update(call).digest().readUInt32BE(0);
 }
 
@@ -123,7 +123,7 @@ class DailyKeys implements DrawKeys {
       if (day === undefined || id === undefined) continue;
       const secret = await this.#read(name);
       if (day < today) await this.#reveal(day, id, secret, name);
-      else this.#keys.set(day, { id, secret });
+      else this.#keys.set(day, { id, secret: createSecretKey(secret) });
     }
     for (const day of [today, dayOf(new Date(now.getTime() + dayMs))]) {
       if (!this.#keys.has(day)) this.#keys.set(day, await this.#make(day));
@@ -147,7 +147,7 @@ class DailyKeys implements DrawKeys {
     await ledger.append({ kind: 'sampling.key-committed', day, key: id, commitment });
     await rename(draft, join(directory, `${day}-${id}.key`));
     await syncDirectory(directory);
-    return { id, secret };
+    return { id, secret: createSecretKey(secret) };
   }
 
   async #reveal(day: string, id: string, secret: Buffer, name: string): Promise<void> {

@@ -1,8 +1,9 @@
 /**
  * What Redis runs, each script atomically; `account.ts` does the same in memory, and a test runs both on the same events.
  *
- * KEYS of every script, all in one hash slot: the month's account (hash), its open selections (sorted set: call, opened at),
- * the calls of the day of the draw (hash: call, state). Fields of the account: `n` draws, `e` eligible, `r` recorded,
+ * KEYS of every script, all in one hash slot: the month's account (one value in MessagePack: read and written whole it costs
+ * half of what a hash does), its open selections (sorted set: call, opened at), the calls of the day of the draw (hash: call,
+ * state). In the account: `n` draws, `e` eligible, `r` recorded,
  * `o` open, `x` credit, `y` announcement credit, `p` rate in force, `d` day, `s` selected on that day; `run`: the server
  * that grants; `shut`: until when it must not; `b`: the draw up to which a restored account contains everything. States of
  * a call: `o` open, `p` passed, `l` lapsed, `s` settled.
@@ -19,9 +20,14 @@ const epochSeconds = 70 * 86_400;
 
 const load = `
 local account, open, calls = KEYS[1], KEYS[2], KEYS[3]
-local f = redis.call('HMGET', account, 'n', 'e', 'r', 'o', 'x', 'y', 'p', 'd', 's', 'run', 'shut', 'b')
-local n, e, r, o = tonumber(f[1] or 0), tonumber(f[2] or 0), tonumber(f[3] or 0), tonumber(f[4] or 0)
-local x, y, p, d, s = tonumber(f[5] or 0), tonumber(f[6] or 0), tonumber(f[7] or 0), f[8] or '', tonumber(f[9] or 0)
+local n, e, r, o, x, y, p, s, shut, b, d, run = 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', ''
+local kept = redis.call('GET', account)
+if kept then
+  n, e, r, o, x, y, p, s, shut, b, d, run = unpack(cmsgpack.unpack(kept))
+end
+local function keep()
+  redis.call('SET', account, cmsgpack.pack({ n, e, r, o, x, y, p, s, shut, b, d, run }), 'EX', ${epochSeconds})
+end
 `;
 
 const raise = `
@@ -34,9 +40,9 @@ local function raise(dx, dy, ppm)
 end
 `;
 
-const keep = `
-redis.call('HSET', account, 'e', e, 'r', r, 'o', o, 'x', x, 'y', y, 's', s)
-redis.call('EXPIRE', account, ${epochSeconds})
+/** A day's calls are forgotten some days after the last of them. */
+const settleDown = `
+keep()
 redis.call('EXPIRE', calls, ${callSeconds})
 `;
 
@@ -48,14 +54,13 @@ const fence = (fenceMs: number): string => `
 local function fenced(lost)
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local run = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-  local shut = tonumber(f[11] or 0)
-  if run ~= f[10] then
-    if f[10] or lost then
+  local here = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  if run ~= here then
+    if run ~= '' or lost then
       shut = now + ${fenceMs}
     end
-    redis.call('HSET', account, 'run', run, 'shut', shut)
-    f[10] = run
+    run = here
+    keep()
   end
   return shut > now
 end
@@ -71,17 +76,14 @@ if n < tonumber(ARGV[8]) then
   return { -1 }
 end
 if redis.call('HSETNX', calls, call, 'p') == 0 then
-  return { redis.call('HGET', calls, call) == 'o' and 1 or 0, n, e, r, o, x, y, s, f[10] or '' }
+  return { redis.call('HGET', calls, call) == 'o' and 1 or 0, n, e, r, o, x, y, s, run }
 end
 if day > d then
   d, s = day, 0
-  redis.call('HSET', account, 'd', d, 's', s)
-  redis.call('EXPIRE', account, ${epochSeconds})
   redis.call('EXPIRE', calls, ${callSeconds})
 end
 if p ~= ppm then
   p, x, y = ppm, math.min(x, 0), math.min(y, 0)
-  redis.call('HSET', account, 'p', p, 'x', x, 'y', y)
 end
 n = n + 1
 
@@ -105,11 +107,14 @@ if ARGV[2] * ${partsPerMillion} < chance * ${uniformRange} then
   end
   redis.call('HSET', calls, call, 'o')
   redis.call('ZADD', open, ARGV[7], call)
-  redis.call('HSET', account, 'n', n, 'o', o + 1, 'x', x + ppm - 1000000, 'y', y + cap - 1000000, 's', d == day and s + 1 or s)
-  return { 1, n, e, r, o, x, y, s, f[10] }
+  local before = { 1, n, e, r, o, x, y, s, run }
+  o, x, y = o + 1, x + ppm - 1000000, y + cap - 1000000
+  if d == day then s = s + 1 end
+  keep()
+  return before
 end
-redis.call('HSET', account, 'n', n)
-return { 0, n, e, r, o, x, y, s, f[10] or '' }
+keep()
+return { 0, n, e, r, o, x, y, s, run }
 `;
 
 /** ARGV: call, outcome, rate and cap in parts per million and day of its draw. */
@@ -141,7 +146,7 @@ else
   end
 end
 redis.call('HSET', calls, call, 's')
-${keep}
+${settleDown}
 return 1
 `;
 
@@ -162,13 +167,14 @@ if before == 'o' then
   raise(1000000 - ppm, 1000000 - cap, ppm)
 end
 redis.call('HSET', calls, call, 'p')
-${keep}
+${settleDown}
 return 1
 `;
 
 /** Selections beyond their lease become recorded conversations. ARGV: those opened before this (ms). Answers the counts. */
 export const lapseScript = `${load}
-for _, call in ipairs(redis.call('ZRANGEBYSCORE', open, '-inf', ARGV[1], 'LIMIT', 0, 100)) do
+local late = redis.call('ZRANGEBYSCORE', open, '-inf', ARGV[1], 'LIMIT', 0, 100)
+for _, call in ipairs(late) do
   redis.call('ZREM', open, call)
   -- Drawn today or yesterday: the lease is shorter than a day.
   for _, day in ipairs({ calls, KEYS[4] }) do
@@ -177,8 +183,8 @@ for _, call in ipairs(redis.call('ZRANGEBYSCORE', open, '-inf', ARGV[1], 'LIMIT'
       o, e, r = o - 1, e + 1, r + 1
     end
   end
-  redis.call('HSET', account, 'e', e, 'r', r, 'o', o)
 end
+if #late > 0 then keep() end
 return { e, r, o }
 `;
 
@@ -190,19 +196,18 @@ return { e, r, o }
  * ARGV: n, e, r, o, x, y, p, d, s of the account, day of the selections, then for each: call, draw, rate, cap, opened at, state.
  */
 export const recoverScript = (fenceMs: number): string => `${load}${fence(fenceMs)}
-local base = tonumber(f[12] or 0)
 local lost = n < tonumber(ARGV[1])
-local new = f[10]
-local shut = fenced(lost)
-if lost and (shut or new ~= f[10]) then
-  base = tonumber(ARGV[1])
-  n, e, r, o = base, tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local before = run
+local closed = fenced(lost)
+if lost and (closed or before ~= run) then
+  b = tonumber(ARGV[1])
+  n, e, r, o = b, tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
   x, y, p, d, s = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
 end
 local day = ARGV[10]
 for i = 11, #ARGV, 6 do
   local call, draw, ppm, cap = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-  local contained = draw <= base
+  local contained = draw <= b
   -- What a settlement gave may be in the account that was taken over: it must not be given twice.
   local state = contained and ARGV[i + 5] or 'o'
   if redis.call('HSETNX', calls, call, state) == 1 then
@@ -215,7 +220,6 @@ for i = 11, #ARGV, 6 do
     end
   end
 end
-redis.call('HSET', account, 'n', n, 'p', p, 'd', d, 'b', base)
-${keep}
-return { n, shut and 1 or 0 }
+${settleDown}
+return { n, closed and 1 or 0 }
 `;

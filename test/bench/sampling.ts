@@ -3,7 +3,7 @@
  * run, how many decisions one connection takes, and whether ceiling, target and secrecy hold over a million calls of eight
  * agents with refusals, unanswered calls and changes of rate.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import { uniformOf } from '../../agent/sampling/draw-keys.ts';
 import { partsPerMillion } from '../../agent/sampling/gate.ts';
 import { connect, type Connection } from '../../agent/sampling/redis-connection.ts';
@@ -17,7 +17,7 @@ import { randomFrom } from '../../agent/cli/demo/plan.ts';
 const calls = 1_000_000;
 const agents = 8;
 const inFlight = 16;
-const secret = randomBytes(32);
+const secret = createSecretKey(randomBytes(32));
 const uniform = (call: CallId): { key: string; uniform: number } => ({
   key: 'bench',
   uniform: uniformOf(secret, call),
