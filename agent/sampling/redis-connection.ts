@@ -82,7 +82,8 @@ export function connect(place: RedisPlace, timing: { hungMs: number; fenceMs: nu
   if (place.cluster !== undefined) {
     const options = {
       scripts,
-      redisOptions: node,
+      // Its nodes are connected when they are first needed.
+      redisOptions: { ...node, enableOfflineQueue: true },
       enableOfflineQueue: false,
       clusterRetryStrategy: retry,
       // A call does not wait for a cluster that is finding its master again.

@@ -41,7 +41,6 @@ export async function run(say: (line: string) => void): Promise<Record<string, u
   const figures: Record<string, unknown> = await latency(all[0]!);
   say(JSON.stringify(figures));
   figures['decisionsPerSecond'] = await throughput(all[0]!);
-  say(`${figures['decisionsPerSecond']} decisions/s`);
   Object.assign(figures, await alone(all[0]!));
   say(JSON.stringify(figures));
   Object.assign(figures, await together(all, say));
