@@ -11,12 +11,15 @@ import { anchorClock, epochMicros } from '../media/relay/clock.ts';
 import { prepareTones } from '../media/prompts/tones.ts';
 import { openRelay } from '../media/relay/relay.ts';
 import { loadPrompt } from '../media/prompts/load.ts';
+import type { Prompt } from '../media/prompts/prompt.ts';
 import { carryCall } from './call/call.ts';
-import type { CampaignRule, House } from './call/house.ts';
+import type { House } from './call/house.ts';
 import { CallRegistry } from './call/registry.ts';
+import { prepareRules, type RuleOf } from './call/rules.ts';
 import { Campaigns } from './campaigns/campaigns.ts';
-import { concerns, constrain } from './law/constrain.ts';
-import { loadLawPacks } from './law/packs.ts';
+import { concerns } from './law/constrain.ts';
+import { Law } from './law/law.ts';
+import { lawOf } from './law/load.ts';
 import type { SiteLedger } from './ledger/ledger.ts';
 import { openLedger } from './ledger/open.ts';
 import { openEmbeddedSampler } from './sampling/embedded.ts';
@@ -67,7 +70,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   const metrics = openMetrics();
   const epochOffset = anchorClock();
   const now = () => epochMicros(epochOffset);
-  const rules = await prepareRules(campaigns, at, log);
+  const ruleFor = await takeUp({ config, campaigns, directory }, at, log);
 
   const ledger = starting.use(
     await openLedger({
@@ -106,7 +109,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   const house = (): House => ({
     config,
     campaigns: ours,
-    rules,
+    ruleFor,
     sampler,
     ledger,
     sink: link,
@@ -204,26 +207,28 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   };
 }
 
-/** What a campaign comes down to for a call: its law and its prompt, once, so that the INVITE path reads memory only. */
-async function prepareRules(
-  campaigns: LoadedConfig['campaigns'],
+/** Law and prompts of every campaign, once; what stops or should worry is said, and calls go on in any case (I4). */
+async function takeUp(
+  { config, campaigns, directory }: LoadedConfig,
   at: (path: string) => string,
   log: Logger,
-): Promise<Map<string, CampaignRule>> {
-  const packs = await loadLawPacks();
+): Promise<RuleOf> {
+  const law = new Law(await lawOf({ config, directory }));
   const today = new Date().toISOString().slice(0, 10);
-  const rules = new Map<string, CampaignRule>();
+  // Campaigns share prompts, and each is encoded for every codec: once is enough.
+  const prompts = new Map<string, Promise<Prompt>>();
+  const load = (name: string): Promise<Prompt> => {
+    const loading = prompts.get(name) ?? loadPrompt(name.includes('/') ? at(name) : name);
+    prompts.set(name, loading);
+    return loading;
+  };
+  const ruleFor = await prepareRules(campaigns, law, load, today);
   for (const campaign of campaigns) {
-    const { prompt } = campaign.announcement;
-    const constraint = constrain(campaign, packs);
-    rules.set(campaign.name, {
-      campaign,
-      constraint,
-      prompt: await loadPrompt(prompt.includes('/') ? at(prompt) : prompt),
-    });
-    for (const concern of concerns(campaign, packs, today)) log.warn({ campaign: campaign.name }, concern);
+    const { blocked } = law.take(campaign, today);
+    for (const { text } of blocked) log.error({ campaign: campaign.name, why: text }, 'nothing is recorded');
+    for (const concern of concerns(campaign, today, law.book)) log.warn({ campaign: campaign.name }, concern);
   }
-  return rules;
+  return ruleFor;
 }
 
 async function openSampler({

@@ -32,6 +32,26 @@ export const configSchema = z
       .optional()
       .describe('shared sampling counters; left out: counted in this process, journalled in dataDir'),
     store,
+    law: z
+      .strictObject({
+        overrides: z
+          .string()
+          .optional()
+          .describe(
+            'path of a file in which counsel fills in, tightens and signs law packs, relative to this file',
+          ),
+        graceDays: z
+          .int()
+          .min(0)
+          .max(365)
+          .default(90)
+          .describe('how long after its review date a law pack still carries new campaigns'),
+        gates: z
+          .enum(['warn', 'enforce'])
+          .default('warn')
+          .describe('what a missing reference of `mandate` does: a warning, or nothing is recorded'),
+      })
+      .prefault({}),
     http: z
       .strictObject({ address: z.string().default('127.0.0.1'), port: port.default(9464) })
       .prefault({})

@@ -1,10 +1,14 @@
 /** Play and listen: how the refusal window ends (I1, I2). */
 import type { Campaign } from '../../config/schema.ts';
+import type { EpochMicros } from '../../config/units.ts';
 import type { MediaSide, Played } from '../../media/plane.ts';
 import type { Prompt } from '../../media/prompts/prompt.ts';
-import type { Refusal } from '../ledger/ledger.ts';
+import type { Consent, Refusal } from '../ledger/ledger.ts';
 import type { Keypad } from './keys.ts';
+import type { CampaignRule } from './rules.ts';
 import { after, firstOf, whenAborted } from './first-of.ts';
+
+const never = new AbortController().signal;
 
 /**
  * Listens for the protected party's refusal keys from the first packet to the end of the call. The signal aborts once,
@@ -19,6 +23,7 @@ export function hearRefusal(keypad: Keypad, keys: Campaign['refusalKeys']): Refu
   });
   return {
     refused: heard.signal,
+    keypad,
     traced: false,
     get refusal() {
       return heard.signal.aborted ? (heard.signal.reason as Refusal) : undefined;
@@ -30,13 +35,33 @@ export function hearRefusal(keypad: Keypad, keys: Campaign['refusalKeys']): Refu
 export interface RefusalWatch extends Disposable {
   readonly refused: AbortSignal;
   readonly refusal: Refusal | undefined;
+  /** The protected party's keys. */
+  readonly keypad: Keypad;
   /** Whether the ledger has it. */
   traced: boolean;
 }
 
-/** How the announcement went. Only `told` allows a recording. */
+/**
+ * Listens for a yes, where the law asks for one. The signal aborts once, with a `Consent` as reason. Keys from before the
+ * question was asked are no answer to it.
+ */
+export function hearConsent(
+  keypad: Keypad,
+  keys: Campaign['consentKeys'],
+  askedAt: EpochMicros,
+): Disposable & { consented: AbortSignal } {
+  const heard = new AbortController();
+  const listening = keypad.onDigit(({ digit, at }) => {
+    if (at >= askedAt && keys.includes(digit)) heard.abort({ by: 'key', digit, at } satisfies Consent);
+  });
+  return { consented: heard.signal, [Symbol.dispose]: () => listening[Symbol.dispose]() };
+}
+
+/** How the announcement went. Only `told` allows a recording; with a `consent` where one was asked for. */
 export type Announced =
-  | { kind: 'told'; played: Played }
+  | { kind: 'told'; played: Played; consent: Consent | undefined }
+  /** Asked, and nobody said yes: silence is a no (I2). */
+  | { kind: 'no-consent'; played: Played }
   | { kind: 'refused'; played: Played | undefined }
   | { kind: 'not-told'; played: Played }
   | { kind: 'ended' };
@@ -45,15 +70,34 @@ export interface Announcement {
   prompt: Prompt;
   /** Time to refuse after the prompt's end, milliseconds. */
   graceMs: number;
+  /** Where only a clear yes allows a recording: its keys, and the time for it after the prompt's end. */
+  question?: { keys: Campaign['consentKeys']; graceMs: number; askedAt: EpochMicros } | undefined;
 }
 
-/** Plays the announcement and leaves its window open for the grace; a refusal or the end of the call cuts it short. */
+/** What is played under a rule, and what is waited for. */
+export function announcementOf(
+  { campaign, constraint, prompt }: CampaignRule,
+  askedAt: EpochMicros,
+): Announcement {
+  const { graceMs, consentGraceMs } = campaign.announcement;
+  const question =
+    constraint.mode === 'consent'
+      ? { keys: campaign.consentKeys, graceMs: consentGraceMs, askedAt }
+      : undefined;
+  return { prompt, graceMs, question };
+}
+
+/**
+ * Plays the announcement and leaves its window open for the grace; a refusal or the end of the call cuts it short, a yes
+ * to a question ends it once the question was heard to its end.
+ */
 export async function announce(
   side: MediaSide,
-  { prompt, graceMs }: Announcement,
+  { prompt, graceMs, question }: Announcement,
   watch: RefusalWatch,
   ended: AbortSignal,
 ): Promise<Announced> {
+  using yes = question && hearConsent(watch.keypad, question.keys, question.askedAt);
   const playing = await firstOf({
     played: (over) => side.play(prompt, over),
     refused: whenAborted(watch.refused),
@@ -67,11 +111,14 @@ export async function announce(
   if (!played.complete) return { kind: 'not-told', played };
 
   const grace = await firstOf({
-    over: after(graceMs),
+    over: after(question?.graceMs ?? graceMs),
+    consented: whenAborted(yes?.consented ?? never),
     refused: whenAborted(watch.refused),
     ended: whenAborted(ended),
   });
   if (ended.aborted) return { kind: 'ended' };
   if (grace.won === 'refused' || watch.refused.aborted) return { kind: 'refused', played };
-  return { kind: 'told', played };
+  if (yes === undefined) return { kind: 'told', played, consent: undefined };
+  if (!yes.consented.aborted) return { kind: 'no-consent', played };
+  return { kind: 'told', played, consent: yes.consented.reason as Consent };
 }

@@ -4,6 +4,7 @@ import { hearRefusal } from './announcement.ts';
 import { bridge } from './conversation.ts';
 import { answerAlone } from './crossing.ts';
 import { keypadOf } from './keys.ts';
+import { endsCall, refusedAndEnded } from './mandated.ts';
 import type { Outcome } from './outcome.ts';
 import { outcomeOfStatus } from './outcome.ts';
 import { ringAgent } from './ringing.ts';
@@ -24,6 +25,7 @@ export async function announceBeforeConnect(call: SelectedCall, answer: string):
 
   const announced = await tell(call, watch, AbortSignal.any([caller.ended, house.shutdown]));
   if (announced.kind === 'ended') return abandoned(caller);
+  if (endsCall(announced, rule)) return refusedAndEnded;
 
   const dialled = await ringAgent(call, AbortSignal.any([caller.ended, house.shutdown]));
   if (dialled.kind === 'failed') return await tellFailure(call, caller, dialled.status);

@@ -3,6 +3,8 @@ import { messageOf } from '../../config/errors.ts';
 import type { CallId, Rate } from '../../config/units.ts';
 import { MediaUnavailable, SdpRefused, type MediaSession, type MediaSide } from '../../media/plane.ts';
 import { sdpIn } from '../../media/sdp/multipart.ts';
+import { becauseIds } from '../law/constraint.ts';
+import { epochOf } from '../sampling/gate.ts';
 import type { Reservation } from '../sampling/sampler.ts';
 import { InviteCancelled, type Invite } from '../sip/invite.ts';
 import type { CampaignRule, House } from './house.ts';
@@ -108,17 +110,22 @@ function matchRule(invite: Invite, house: House): CampaignRule | undefined {
     header: (name) => invite.header(name),
     trunk: invite.from.name,
   });
-  return campaign === undefined ? undefined : house.rules.get(campaign.name);
+  if (campaign === undefined) return undefined;
+  const outside = campaign.direction === 'inbound' ? invite.caller : invite.called;
+  const today = new Date(house.now() / 1_000).toISOString().slice(0, 10);
+  return house.ruleFor(campaign, { outside: [outside], header: (name) => invite.header(name), today });
 }
 
 /** Draws, carries the call as the draw says, and settles the draw with what became of it. */
 async function carrySampled(call: PassedCall, rule: CampaignRule): Promise<Outcome> {
   const { invite, house } = call;
   const { campaign, constraint } = rule;
+  const undrawn = whyUndrawn(rule);
+  if (undrawn !== undefined) return await carryUndrawn(call, rule, undrawn);
   const draw = await house.sampler.reserve(
     {
       name: campaign.name,
-      rate: constraint.rate as Rate,
+      rate: constraint.drawnRate as Rate,
       announcedCap: campaign.announcedCap,
       dailyGuard: campaign.dailyGuard,
     },
@@ -156,6 +163,24 @@ async function carrySampled(call: PassedCall, rule: CampaignRule): Promise<Outco
       void house.sampler.settle(draw, outcome?.answered === true ? kept : 'no-conversation');
     }
   }
+}
+
+/** What the law blocks, or is recorded on demand only, takes no place in the sample. */
+function whyUndrawn({ campaign, constraint }: CampaignRule): 'law' | 'on-demand' | undefined {
+  if (constraint.blocked.length > 0) return 'law';
+  return campaign.trigger === 'on-demand' ? 'on-demand' : undefined;
+}
+
+async function carryUndrawn(call: PassedCall, rule: CampaignRule, reason: string): Promise<Outcome> {
+  const { invite, house } = call;
+  const epoch = epochOf(new Date(house.now() / 1_000));
+  writeDecision(
+    invite,
+    rule,
+    { selected: false, reason, epoch, basis: undefined, draw: undefined },
+    house,
+  ).catch((error: unknown) => house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'));
+  return await passThrough(call, { kind: 'unselected' });
 }
 
 /** A selected call goes through the media plane; where it cannot, it goes through without us (I4). */
@@ -219,7 +244,7 @@ function passUnrecorded(call: PassedCall, detail: string): Promise<Outcome> {
 function writeDecision(
   invite: { call: CallId; called: string; caller: string; from: Invite['from'] },
   { campaign, constraint }: CampaignRule,
-  draw: Reservation,
+  draw: Pick<Reservation, 'selected' | 'epoch' | 'basis' | 'draw'> & { reason: string },
   house: House,
 ): Promise<unknown> {
   const inbound = invite.from.kind === 'trunk';
@@ -230,12 +255,13 @@ function writeDecision(
     direction: campaign.direction,
     selected: draw.selected,
     reason: draw.reason,
-    rate: constraint.rate,
+    rate: constraint.drawnRate,
     epoch: draw.epoch,
     basis: draw.basis,
     draw: draw.draw,
     mode: constraint.mode,
     law: constraint.packs,
+    because: becauseIds(constraint),
     parties: parties(invite, inbound, house),
   });
 }

@@ -5,6 +5,7 @@ import { anchoredCrossing, directCrossing } from './crossing.ts';
 import { firstOf, whenAborted } from './first-of.ts';
 import { Pair, type Legs, type PairEnd } from './legs.ts';
 import { callLimit, type CallLimit } from './limit.ts';
+import { mandatedRefusal } from './mandated.ts';
 import { leaveMedia, speakAlike } from './media-path.ts';
 import { agentDesk, obey } from './orders.ts';
 import type { Outcome } from './outcome.ts';
@@ -103,6 +104,7 @@ export async function converse(
     if (watch.refused.aborted && !state.refused) {
       state.refused = true;
       await tape.refuse(watch);
+      if (call.rule.constraint.onRefusal === 'end-call') talk.limit.end(mandatedRefusal);
     }
     switch (turn.won) {
       case 'ended':

@@ -3,6 +3,7 @@ import { hearRefusal } from './announcement.ts';
 import { bridge } from './conversation.ts';
 import { answerAlone } from './crossing.ts';
 import { keypadOf } from './keys.ts';
+import { endsCall, refusedAndEnded } from './mandated.ts';
 import { outcomeOfStatus, type Outcome } from './outcome.ts';
 import { ringAgent } from './ringing.ts';
 import { accepts, type SelectedCall } from './selected.ts';
@@ -17,6 +18,10 @@ export async function announceInEarlyMedia(call: SelectedCall, answer: string): 
   using early = hearRefusal(media.caller, rule.campaign.refusalKeys);
   const announced = await tell(call, early, given);
   if (announced.kind === 'ended') return abandoned();
+  if (endsCall(announced, rule)) {
+    invite.reject(603);
+    return refusedAndEnded;
+  }
 
   const dialled = await ringAgent(call, given);
   if (dialled.kind === 'failed') {

@@ -1,29 +1,23 @@
 /** What a call may use: the parts that the composition root puts together. */
 import type { Logger } from 'pino';
 import type { EpochMicros } from '../../config/units.ts';
-import type { Campaign, Config } from '../../config/schema.ts';
+import type { Config } from '../../config/schema.ts';
 import type { RecordingSink } from '../../media/fork/sink.ts';
 import type { MediaPlane } from '../../media/plane.ts';
-import type { Prompt } from '../../media/prompts/prompt.ts';
 import type { Campaigns } from '../campaigns/campaigns.ts';
 import type { CallRegistry } from './registry.ts';
-import type { Constraint } from '../law/constraint.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Sampler } from '../sampling/sampler.ts';
 import type { Edge } from '../sip/edge.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { RuleOf } from './rules.ts';
 
-/** What a campaign comes down to for a call: prepared at start, so that the INVITE path reads memory only. */
-export interface CampaignRule {
-  campaign: Campaign;
-  constraint: Constraint;
-  prompt: Prompt;
-}
+export type { CampaignRule } from './rules.ts';
 
 export interface House {
   config: Config;
   campaigns: Campaigns;
-  rules: ReadonlyMap<string, CampaignRule>;
+  ruleFor: RuleOf;
   sampler: Sampler;
   ledger: Ledger;
   sink: RecordingSink;

@@ -6,6 +6,7 @@ import { hearRefusal } from './announcement.ts';
 import { bridge } from './conversation.ts';
 import { answerAlone, otherSide } from './crossing.ts';
 import { keypadOf } from './keys.ts';
+import { endsCall, refusedAndEnded } from './mandated.ts';
 import { accepts, answeredLate, type SelectedCall } from './selected.ts';
 import { outcomeOfStatus, type Outcome } from './outcome.ts';
 import { callRoute } from './routes.ts';
@@ -70,6 +71,7 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
     const hungUpBy = caller.ended.aborted ? 'caller' : agent.ended.aborted ? 'agent' : 'tacet';
     return { kind: 'abandoned', answered: false, hungUpBy, detail: undefined };
   }
+  if (endsCall(announced, rule)) return refusedAndEnded;
   await media.connect();
   return await bridge(call, { caller, agent }, { watch, mayRecord: announced.kind === 'told' });
 }

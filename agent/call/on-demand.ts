@@ -4,7 +4,7 @@ import { hearRefusal } from './announcement.ts';
 import { converse, type Talk } from './conversation.ts';
 import { keypadOf } from './keys.ts';
 import { enterMedia } from './media-path.ts';
-import { writeOrder } from './orders.ts';
+import { whyNoOrder, writeOrder } from './orders.ts';
 import type { Outcome } from './outcome.ts';
 import type { PassedCall } from './pass-through.ts';
 import type { Obeyed, PendingOrder } from './registry.ts';
@@ -29,7 +29,9 @@ export async function recordOnDemand(
     return undefined;
   };
   if (order.verb !== 'record') return await refuse('nothing is being recorded');
-  if (rule?.campaign.onDemand !== true) return await refuse('no campaign allows it');
+  if (rule === undefined) return await refuse('no campaign allows it');
+  const forbidden = whyNoOrder(rule);
+  if (forbidden !== undefined) return await refuse(forbidden);
 
   let media: MediaSession;
   try {

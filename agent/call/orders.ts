@@ -5,6 +5,7 @@ import type { Conversation } from './conversation.ts';
 import { keypadOf, onCode } from './keys.ts';
 import type { Pair } from './legs.ts';
 import type { Obeyed, PendingOrder, Verb } from './registry.ts';
+import type { CampaignRule } from './rules.ts';
 import type { SelectedCall } from './selected.ts';
 import { tell } from './telling.ts';
 import { trace } from './trace.ts';
@@ -83,11 +84,18 @@ function confirmed(done: boolean): Obeyed {
     : { done, why: 'the media plane did not confirm it; the recording was ended instead' };
 }
 
+/** Why no order may start a recording under a rule: the campaign does not want it, or the law blocks it. */
+export function whyNoOrder({ campaign, constraint }: CampaignRule): string | undefined {
+  if (!campaign.onDemand && campaign.trigger !== 'on-demand') return 'the campaign does not allow it';
+  return constraint.blocked[0]?.text;
+}
+
 async function record({ call, pair, tape, watch, state }: Conversation): Promise<Obeyed> {
   if (tape.running) return { done: false, why: 'it is being recorded' };
   if (watch.refused.aborted) return { done: false, why: 'the caller has refused' };
   if (state.away) return { done: false, why: 'its media no longer passes here' };
-  if (!call.rule.campaign.onDemand) return { done: false, why: 'the campaign does not allow it' };
+  const forbidden = whyNoOrder(call.rule);
+  if (forbidden !== undefined) return { done: false, why: forbidden };
   const announced = await tell(call, watch, pair.ended);
   if (announced.kind !== 'told') return { done: false, why: `the caller was ${announced.kind}` };
   await tape.start();

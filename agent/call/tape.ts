@@ -57,7 +57,7 @@ export class Tape implements AsyncDisposable {
           call: invite.call,
           campaign,
           constraint,
-          retainUntil: retainUntil(new Date(), constraint, campaign),
+          retainUntil: retainUntil(new Date(), constraint),
           parties: parties(invite, campaign.direction === 'inbound', house),
         },
         house,

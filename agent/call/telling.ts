@@ -1,6 +1,6 @@
 /** Telling the outside party, with its trace: what was played, how far, and how the window ended (I1, I6). */
 import type { Side } from '../../config/units.ts';
-import { announce, type Announced, type RefusalWatch } from './announcement.ts';
+import { announce, announcementOf, type Announced, type RefusalWatch } from './announcement.ts';
 import type { SelectedCall } from './selected.ts';
 import { trace } from './trace.ts';
 
@@ -11,11 +11,9 @@ export async function tell(
   ended: AbortSignal,
   side: Side = 'caller',
 ): Promise<Announced | { kind: 'untraced' }> {
-  const { media, rule, listed } = call;
-  const { prompt, campaign } = rule;
+  const { media, rule, house, listed } = call;
   listed.state = 'telling';
-  const { graceMs } = campaign.announcement;
-  const announced = await announce(media[side], { prompt, graceMs }, watch, ended);
+  const announced = await announce(media[side], announcementOf(rule, house.now()), watch, ended);
   return (await writeAnnounced(call, announced, watch)) ? announced : { kind: 'untraced' };
 }
 
@@ -29,7 +27,10 @@ async function writeAnnounced(
   if (!('played' in announced) || announced.played === undefined) return true;
   const { name, hash } = rule.prompt;
   const { played } = announced;
-  return await trace(house, { kind: 'call.told', call: invite.call, prompt: name, hash, ...played });
+  if (!(await trace(house, { kind: 'call.told', call: invite.call, prompt: name, hash, ...played })))
+    return false;
+  if (announced.kind !== 'told' || announced.consent === undefined) return true;
+  return await trace(house, { kind: 'call.consented', call: invite.call, by: announced.consent });
 }
 
 /** Writes who refused and how, once. */

@@ -2,15 +2,18 @@
  * How a call finds its campaign. Everything a campaign's `match` gives must hold; among the campaigns that match, the most
  * specific wins, in this order:
  *
- * 1. an exact number (called or caller) before a prefix, a prefix before header or trunk alone;
- * 2. among prefixes, the longest;
- * 3. the campaign that asks for more things at once (called, caller, header, trunk);
+ * 1. an exact number (called or caller) before a range, a range before a prefix, a prefix before header or trunk alone;
+ * 2. among ranges, the one of fewest numbers; among prefixes, the longest;
+ * 3. the campaign that asks for more things at once (called, caller, header, trunk, times);
  * 4. the one that stands first in the file.
  *
+ * Outside its times a campaign claims nothing, so that another can (a night line, a campaign that ends in the evening).
  * Numbers are compared as `config/number.ts` normalises them. All from memory: the INVITE path awaits nothing here.
  */
 import { normaliseNumber } from '../../config/number.ts';
-import type { Campaign } from '../../config/schema.ts';
+import { rangeOf, type Campaign } from '../../config/schema.ts';
+import { prefixesOf } from './range.ts';
+import { isOpen } from './times.ts';
 
 /** What a campaign can be told by. */
 export interface InviteFacts {
@@ -23,9 +26,16 @@ export interface InviteFacts {
   trunk: string;
 }
 
+type Kind = 'exact' | 'range' | 'prefix';
+
 interface Pattern {
+  kind: Kind;
+  /** The number, or the beginning under which the pattern is filed. */
   digits: string;
-  exact: boolean;
+  /** Length of a number that fits; undefined fits any. */
+  length: number | undefined;
+  /** Length of the beginning that all numbers share, or would if a range were one; greater is more specific. */
+  closeness: number;
 }
 
 /** One way in which a campaign can match: one called and one caller pattern out of its lists. */
@@ -36,7 +46,7 @@ interface Claim {
   called: Pattern | undefined;
   caller: Pattern | undefined;
   /** Greater is more specific, compared from left to right. */
-  weight: readonly [kind: number, prefix: number, criteria: number];
+  weight: readonly [kind: number, closeness: number, criteria: number];
 }
 
 /** Claims of one direction, filed under the number that they ask for. */
@@ -51,10 +61,13 @@ interface Index {
 
 export class Campaigns {
   readonly all: readonly Campaign[];
+  readonly #now: () => Date;
   readonly #index: Record<InviteFacts['direction'], Index>;
 
-  constructor(campaigns: readonly Campaign[]) {
+  /** @param now for campaigns that have times */
+  constructor(campaigns: readonly Campaign[], now: () => Date = () => new Date()) {
     this.all = campaigns;
+    this.#now = now;
     this.#index = { inbound: emptyIndex(), outbound: emptyIndex() };
     for (const [position, campaign] of campaigns.entries()) {
       const index = this.#index[campaign.direction];
@@ -70,7 +83,9 @@ export class Campaigns {
     let best: Claim | undefined;
     for (const claim of candidates(index, called, caller)) {
       if (!holds(claim, called, caller, invite)) continue;
-      if (best === undefined || isBefore(claim, best)) best = claim;
+      if (best !== undefined && !isBefore(claim, best)) continue;
+      const { times } = claim.campaign.match;
+      if (times === undefined || isOpen(times, this.#now())) best = claim;
     }
     return best?.campaign;
   }
@@ -101,7 +116,9 @@ function holds(claim: Claim, called: string, caller: string, invite: InviteFacts
 
 function fits(pattern: Pattern | undefined, number: string): boolean {
   if (pattern === undefined) return true;
-  return pattern.exact ? number === pattern.digits : number.startsWith(pattern.digits);
+  return (
+    number.startsWith(pattern.digits) && (pattern.length === undefined || number.length === pattern.length)
+  );
 }
 
 function isBefore(one: Claim, other: Claim): boolean {
@@ -112,25 +129,43 @@ function isBefore(one: Claim, other: Claim): boolean {
   return one.position < other.position;
 }
 
+/** From header or trunk alone to the most specific. */
+const kinds: readonly (Kind | 'none')[] = ['none', 'prefix', 'range', 'exact'];
+
 function claimsOf(campaign: Campaign, position: number): Claim[] {
   const { match } = campaign;
   const criteria = Object.values(match).filter((part) => part !== undefined).length;
   return patternsOf(match.called).flatMap((called) =>
     patternsOf(match.caller).map((caller) => {
       const patterns = [called, caller].filter((pattern) => pattern !== undefined);
-      const exact = patterns.some((pattern) => pattern.exact);
-      const kind = exact ? 2 : patterns.length > 0 ? 1 : 0;
-      const prefix = Math.max(0, ...patterns.filter((each) => !each.exact).map((each) => each.digits.length));
-      return { campaign, position, called, caller, weight: [kind, prefix, criteria] as const };
+      const kind = Math.max(0, ...patterns.map((each) => kinds.indexOf(each.kind)));
+      const loose = patterns.filter((each) => each.kind !== 'exact');
+      const closeness = Math.max(0, ...loose.map((each) => each.closeness));
+      return { campaign, position, called, caller, weight: [kind, closeness, criteria] as const };
     }),
   );
 }
 
 function patternsOf(written: readonly string[] | undefined): (Pattern | undefined)[] {
   if (written === undefined) return [undefined];
-  return written.map((each) => {
-    const exact = !each.endsWith('*');
-    return { digits: normaliseNumber(exact ? each : each.slice(0, -1)), exact };
+  return written.flatMap((each): Pattern[] => {
+    const range = rangeOf(each);
+    if (range !== undefined) {
+      const length = range.sign.length + range.from.length;
+      const size = Number(range.to) - Number(range.from) + 1;
+      return prefixesOf(range).map((digits) => ({
+        kind: 'range',
+        digits,
+        length,
+        closeness: length - Math.log10(size),
+      }));
+    }
+    if (each.endsWith('*')) {
+      const digits = normaliseNumber(each.slice(0, -1));
+      return [{ kind: 'prefix', digits, length: undefined, closeness: digits.length }];
+    }
+    const digits = normaliseNumber(each);
+    return [{ kind: 'exact', digits, length: digits.length, closeness: 0 }];
   });
 }
 
@@ -143,7 +178,7 @@ function file(claim: Claim, index: Index): void {
     index.rest.push(claim);
     return;
   }
-  const shelf = anchor.exact ? exact : prefix;
+  const shelf = anchor.kind === 'exact' ? exact : prefix;
   const claims = shelf.get(anchor.digits);
   if (claims === undefined) shelf.set(anchor.digits, [claim]);
   else claims.push(claim);

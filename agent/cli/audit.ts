@@ -61,6 +61,7 @@ class Story {
   /** Calls that somebody ordered to be recorded, beside the sample. */
   readonly ordered = new Set<string>();
   readonly refused = new Map<string, Told<'call.refused'>>();
+  readonly consented = new Map<string, Told<'call.consented'>>();
   readonly allowed = new Map<string, Told<'recording.allowed'>>();
   readonly closed = new Map<string, Told<'recording.closed'>>();
   readonly failed = new Map<string, Told<'recording.failed'>>();
@@ -80,6 +81,9 @@ class Story {
         return;
       case 'call.refused':
         this.refused.set(event.call, { entry, event });
+        return;
+      case 'call.consented':
+        this.consented.set(event.call, { entry, event });
         return;
       case 'recording.allowed':
         this.allowed.set(event.recording, { entry, event });
@@ -159,11 +163,18 @@ function storedFindings(
     say('was allowed before its announcement had been heard to the end');
   }
   if (story.refused.has(call)) say('is of a call that was refused');
+  if (decided?.event.mode === 'consent' && !precedes(story.consented.get(call), allowed)) {
+    say('was allowed without the yes that its law asks for');
+  }
   const allowedAt = Date.parse(allowed.entry.at);
   if (firstPacketAt !== undefined && firstPacketAt / 1_000 < allowedAt - clockToleranceMs) {
     say('has audio from before it was allowed');
   }
   return findings;
+}
+
+function precedes(told: { entry: LedgerEntry } | undefined, later: { entry: LedgerEntry }): boolean {
+  return told !== undefined && told.entry.sequence < later.entry.sequence;
 }
 
 function differences(header: StoredRecording['header'], allowed: Of<'recording.allowed'>): string[] {

@@ -25,6 +25,14 @@ const commands: Record<string, { does: string; load: () => Promise<Command> }> =
     does: 'draws --day D [--ledger DIR]... [--json]   take the draws of a day again; exit 1 when one does not hold',
     load: async () => (await import('./audit-command.ts')).audit,
   },
+  explain: {
+    does: 'CAMPAIGN [--from +33...] [--to +33...] [--json]   which law gives which value, and what is missing',
+    load: async () => (await import('./explain.ts')).explain,
+  },
+  simulate: {
+    does: '--campaign X --rate 0.5 --calls-per-day 2000      volume, storage, cost, and what the law says',
+    load: async () => (await import('./simulate.ts')).simulate,
+  },
   check: {
     does: '[--config FILE]                  read the configuration and say what is wrong with it',
     load: async () => (await import('./check.ts')).check,

@@ -1,23 +1,67 @@
 /** When a recording must be gone (I5): fixed at its start, by the calendar. */
-import type { Campaign } from '../../config/schema.ts';
+import type { Asked } from './asked.ts';
 import type { Constraint } from './constraint.ts';
 
 /**
- * The instant by which a recording is erased everywhere: the earliest of the campaign's days, the packs' days and the
- * packs' calendar months, all counted in UTC.
+ * The instant by which a recording is erased everywhere: the earlier of the constraint's days and its calendar months,
+ * counted in UTC.
  *
  * @returns RFC 3339, e.g. `2027-05-23T10:00:00.000Z`
  */
 export function retainUntil(
   start: Date,
-  constraint: Pick<Constraint, 'retentionDays' | 'retentionMonths'>,
-  campaign: Pick<Campaign, 'retentionDays'>,
+  { retentionDays, retentionMonths }: Pick<Constraint, 'retentionDays' | 'retentionMonths'>,
 ): string {
-  const days = new Date(start);
-  days.setUTCDate(days.getUTCDate() + Math.min(constraint.retentionDays, campaign.retentionDays));
-  if (constraint.retentionMonths === undefined) return days.toISOString();
-  const months = addMonths(start, constraint.retentionMonths);
-  return (months < days ? months : days).toISOString();
+  const ends = [
+    ...(retentionDays === undefined ? [] : [addDays(start, retentionDays)]),
+    ...(retentionMonths === undefined ? [] : [addMonths(start, retentionMonths)]),
+  ];
+  // Nobody says how long: nothing may be kept at all.
+  const end = ends.reduce((one, other) => (other < one ? other : one), ends[0] ?? start);
+  return end.toISOString();
+}
+
+/**
+ * Minima against maxima, one text each: what one law asks to keep longer than another lets it. Calendar months of
+ * unlike lengths are compared at their worst, so that no start of a recording can turn out contradictory.
+ */
+export function keepConflicts(asked: Asked): { pack: string; text: string }[] {
+  const minima = [
+    { given: asked.keepMinDays, unit: 'days' as const },
+    { given: asked.keepMinMonths, unit: 'months' as const },
+  ];
+  const maxima = [
+    { given: asked.keepMaxDays, unit: 'days' as const },
+    { given: asked.keepMaxMonths, unit: 'months' as const },
+  ];
+  return minima.flatMap(({ given: min, unit }) =>
+    maxima.flatMap(({ given: max, unit: other }) => {
+      if (min === undefined || max === undefined) return [];
+      const clear =
+        unit === other
+          ? min.value <= max.value
+          : longestDays(min.value, unit) <= shortestDays(max.value, other);
+      if (clear) return [];
+      const text = `${min.pack} asks to keep ${min.value} ${unit} at least, but ${max.pack} lets keep ${max.value} ${other} at most`;
+      return [{ pack: min.pack, text }];
+    }),
+  );
+}
+
+const daysInYear = 365.2425;
+
+function longestDays(value: number, unit: 'days' | 'months'): number {
+  return unit === 'days' ? value : Math.ceil((value * daysInYear) / 12) + (value === 1 ? 0 : 1);
+}
+
+function shortestDays(value: number, unit: 'days' | 'months'): number {
+  return unit === 'days' ? value : Math.floor((value * daysInYear) / 12) - 2;
+}
+
+function addDays(start: Date, days: number): Date {
+  const end = new Date(start);
+  end.setUTCDate(end.getUTCDate() + days);
+  return end;
 }
 
 /** The same day and time some calendar months later; the last day of the month where it has no such day. */

@@ -26,6 +26,8 @@ export type LedgerEvent =
       draw?: DrawEvidence | undefined;
       mode: string;
       law: string[];
+      /** Which law gave which value, e.g. `mode=FR-consumer-quality@2026-11-23`. */
+      because?: string[];
       parties: { caller: string; agent: string };
     }
   /** A call that came back through this site: the same conversation as `of`, neither drawn nor told again. */
@@ -47,6 +49,7 @@ export type LedgerEvent =
   | { kind: 'call.ordered'; call: CallId; verb: string; by: string; reason: string; done: boolean }
   /** Another party is on one side of the call now. */
   | { kind: 'call.party'; call: CallId; side: Side; party: string; by: PartyChange }
+  | { kind: 'call.consented'; call: CallId; by: Consent }
   | {
       kind: 'recording.allowed';
       call: CallId;
@@ -110,6 +113,9 @@ export interface DrawEvidence {
 
 /** How a refusal was heard; never the audio. */
 export type Refusal = { by: 'key'; digit: Digit; at: EpochMicros };
+
+/** How a yes was heard, where the law asks for one; never the audio. */
+export type Consent = { by: 'key'; digit: Digit; at: EpochMicros };
 
 export interface LedgerEntry {
   sequence: number;

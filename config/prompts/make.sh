@@ -48,6 +48,8 @@ speak() {
 
 speak fr-object.wav fr 170 "$FR_WHO enregistre cet appel pour former ses conseillers. Pour refuser, tapez 2. Vos droits : $FR_WHERE."
 speak en-object.wav en-gb 155 "$EN_WHO is recording this call to train staff. To refuse, press 2. Your rights: $EN_WHERE."
+speak fr-consent.wav fr 175 "Pouvons-nous enregistrer cet appel pour former nos équipes ? Oui : tapez 1. Sinon, rien n'est gardé. Vos droits : $FR_WHERE."
+speak en-consent.wav en-gb 165 "May we record this call to train staff? For yes, press 1. Otherwise we do not. Your rights: $EN_WHERE."
 speak fr-refused.wav fr 160 "Enregistrement arrêté. Rien n'est conservé."
 
 speak demo/caller-fr.wav fr+f2 165 "Bonjour, je vous appelle au sujet de ma commande. Le colis devait arriver mardi, et je n'ai toujours rien reçu."

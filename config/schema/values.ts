@@ -17,3 +17,15 @@ export const numberPattern = z
     /^\+?[0-9*#A-Za-z._()/ -]*\*?$/u,
     'a number, or the beginning of one with a trailing "*", e.g. "+331*"',
   );
+
+/** A place whose law counts: ISO 3166-1, or ISO 3166-2 where a state or province has laws of its own. */
+export const place = z
+  .string()
+  .regex(
+    /^(?!UK)[A-Z]{2}(?:-[A-Z]{2})?$/u,
+    'an ISO 3166 code, e.g. "FR", "GB", or "US-TX" for a state that is known',
+  );
+
+export const isoDate = z
+  .string()
+  .regex(/^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/u, 'a date, e.g. "2026-11-23"');

@@ -102,6 +102,8 @@ async function writeSite(
           rate: 0,
           purpose: 'training',
           controller: 'Bench',
+          // SIPp's built-in caller has a name and no number: it is drawn all the same, as real callers are.
+          unknownNumbers: 'as-market',
         },
       ],
     }),

@@ -106,6 +106,9 @@ export async function prepareSite({
           direction: 'inbound',
           match: { called: ['+338*'] },
           rate: 1,
+          legalText: 'a text of this test',
+          // Law packs past their review carry what was declared before; a test must not end with them.
+          declaredOn: '2026-11-23',
           purpose: 'training',
           controller: 'Marco SA',
           announcement: { prompt: 'fr-object', graceMs: 200 },

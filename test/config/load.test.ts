@@ -53,10 +53,42 @@ describe('loading a configuration', () => {
     ['rate: 1.3', 'campaigns[0].rate: 1.3 is not allowed; a number from 0 to 1'],
     ['rate: much', 'campaigns[0].rate: "much" is not allowed; a number from 0 to 1'],
     ['retentionDays: 0.5', 'campaigns[0].retentionDays: 0.5 is not allowed; a whole number from 1 to 1827'],
-    ['market: France', 'campaigns[0].market: "France" is not allowed; an ISO 3166 country code, e.g. "FR"'],
+    [
+      'market: France',
+      'campaigns[0].market: "France" is not allowed; an ISO 3166 code, e.g. "FR", "GB", or "US-TX" for a state that is known',
+    ],
+    [
+      'market: UK',
+      'campaigns[0].market: "UK" is not allowed; an ISO 3166 code, e.g. "FR", "GB", or "US-TX" for a state that is known',
+    ],
+    [
+      'rate: 1',
+      'campaigns[0].rate: 1 is not allowed; recording every conversation needs a law that orders it: class "mandated", or name the text in legalText',
+    ],
+    [
+      'rate: 0.5',
+      'campaigns[0].necessity: is missing; a rate above 0.3 needs a reason: why so many, and what else was considered',
+    ],
+    [
+      'class: complaint',
+      'campaigns[0].trigger: is missing; complaints are recorded on demand only, never sampled',
+    ],
+    [
+      'class: contract-proof',
+      'campaigns[0].trigger: is missing; class "contract-proof" is recorded on demand only, never sampled',
+    ],
+    ["consentKeys: ['2']", 'campaigns[0].consentKeys: ["2"] is not allowed; the key 2 is a refusal already'],
+    [
+      'duty: investment',
+      'campaigns[0].duty: "investment" is not allowed; it goes with class "mandated" only',
+    ],
+    [
+      'announcement: { translations: [{ prompt: en-object }] }',
+      'campaigns[0].announcement.translations[0]: {"prompt":"en-object"} is not allowed; a translation needs countries or a header',
+    ],
     [
       'class: fun',
-      'campaigns[0].class: "fun" is not allowed; one of "quality", "training", "complaint", "contract-proof"',
+      'campaigns[0].class: "fun" is not allowed; one of "quality", "training", "complaint", "contract-proof", "mandated"',
     ],
     ['raet: 0.2', 'campaigns[0].raet: there is no such key; did you mean "rate"?'],
     [
@@ -65,6 +97,32 @@ describe('loading a configuration', () => {
     ],
   ])('%s is named with what is allowed', async (line, problem) => {
     expect(await problems(minimal, `campaigns:${campaign}    ${line}\n`)).toEqual([problem]);
+  });
+
+  test('a mandated campaign names its duty, its text and its basis', async () => {
+    expect(await problems(minimal, `campaigns:${campaign}    class: mandated\n`)).toEqual([
+      'campaigns[0].legalText: is missing; class "mandated" needs the text that orders recording',
+      'campaigns[0].duty: is missing; one of insurance-cold-call, investment',
+      'campaigns[0].legalBasis: is missing; class "mandated" rests on "legal-obligation"',
+      'campaigns[0].purpose: "training" is not allowed; purpose "legal-obligation" and class "mandated" go together',
+    ]);
+  });
+
+  test.each([
+    ["called: ['+3312..+331']", 'called[0]: "+3312..+331" is not allowed'],
+    ["called: ['+3319..+3312']", 'called[0]: "+3319..+3312" is not allowed'],
+    ['trunk: carrier, times: [{ timeZone: Mars/Base }]', 'times[0].timeZone: "Mars/Base" is not allowed'],
+    ['trunk: carrier, times: [{ from: 9h, timeZone: UTC }]', 'times[0].from: "9h" is not allowed'],
+    [
+      'times: [{ timeZone: UTC }]',
+      'match: {"times":[{"timeZone":"UTC"}]} is not allowed; at least one of called',
+    ],
+  ])('match { %s } is refused', async (match, problem) => {
+    const found = await problems(
+      minimal,
+      `campaigns:${campaign.replace(/match:.*/u, `match: { ${match} }`)}`,
+    );
+    expect(found).toEqual([expect.stringContaining(problem)]);
   });
 
   test('each of several mistakes has its line', async () => {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { announce, hearRefusal } from '../../../agent/call/announcement.ts';
 import { whenAborted } from '../../../agent/call/first-of.ts';
@@ -31,8 +31,8 @@ function fakeSide() {
         signal.addEventListener('abort', () => resolve(cut), { once: true });
       }),
   } as unknown as MediaSide;
-  const press = (digit: Digit): void => {
-    for (const listener of listeners) listener({ digit, at: 1 as EpochMicros });
+  const press = (digit: Digit, at = 1): void => {
+    for (const listener of listeners) listener({ digit, at: at as EpochMicros });
   };
   return { side, press, finish: (played: Played) => finish(played), listeners };
 }
@@ -115,6 +115,61 @@ test('for any order of keys, prompt end and hang-up: told only if whole, unrefus
     }),
     { numRuns: 300 },
   );
+});
+
+describe('where the law asks for a yes', () => {
+  const question = { keys: ['1' as const], graceMs: 20, askedAt: 5 as EpochMicros };
+
+  test('a yes to the whole question tells, with the key and its time', async () => {
+    const { side, press, finish } = fakeSide();
+    using watch = hearRefusal(side, ['2']);
+    const announced = announce(
+      side,
+      { prompt, graceMs: 0, question: { ...question, graceMs: 60_000 } },
+      watch,
+      never,
+    );
+    finish(whole);
+    setImmediate(() => press('1', 9));
+    expect(await announced).toEqual({
+      kind: 'told',
+      played: whole,
+      consent: { by: 'key', digit: '1', at: 9 },
+    });
+  });
+
+  test.each([
+    ['silence', []],
+    ['another key', [['5', 9]]],
+    ['a key from before the question', [['1', 4]]],
+  ] as const)('%s is a no', async (_, keys) => {
+    const { side, press, finish, listeners } = fakeSide();
+    const watch = hearRefusal(side, ['2']);
+    const announced = announce(side, { prompt, graceMs: 0, question }, watch, never);
+    for (const [key, at] of keys) press(key, at);
+    finish(whole);
+    expect(await announced).toEqual({ kind: 'no-consent', played: whole });
+    watch[Symbol.dispose]();
+    expect(listeners.size).toBe(0);
+  });
+
+  test('a yes during a question that was cut short is none', async () => {
+    const { side, press, finish } = fakeSide();
+    using watch = hearRefusal(side, ['2']);
+    const announced = announce(side, { prompt, graceMs: 0, question }, watch, never);
+    press('1', 9);
+    finish(cut);
+    expect(await announced).toEqual({ kind: 'not-told', played: cut });
+  });
+
+  test('a no after a yes, still in the prompt, is a no', async () => {
+    const { side, press } = fakeSide();
+    using watch = hearRefusal(side, ['2']);
+    const announced = announce(side, { prompt, graceMs: 0, question }, watch, never);
+    press('1', 9);
+    press('2', 10);
+    expect((await announced).kind).toBe('refused');
+  });
 });
 
 test('whoever waits for an abort that has happened does not wait', async () => {

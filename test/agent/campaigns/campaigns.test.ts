@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Campaigns, type InviteFacts } from '../../../agent/campaigns/campaigns.ts';
+import { prefixesOf } from '../../../agent/campaigns/range.ts';
 import { normaliseNumber } from '../../../config/number.ts';
 import { campaignSchema, type Campaign } from '../../../config/schema.ts';
 
@@ -47,6 +48,88 @@ describe('a call finds its campaign', () => {
       expect(new Campaigns(layers.slice(0, size)).match(invite())?.name).toBe(winner);
       expect(new Campaigns(layers.slice(0, size).toReversed()).match(invite())?.name).toBe(winner);
     }
+  });
+
+  test('a range takes its numbers only, before a prefix and after an exact number; the smaller range first', () => {
+    const campaigns = new Campaigns([
+      campaign('prefix', { called: ['+3312345*'] }),
+      campaign('wide', { called: ['+33123450000..+33123459999'] }),
+      campaign('narrow', { called: ['+33 1 23 45 67 80..+33 1 23 45 68 05'] }),
+      campaign('exact', { called: ['+33123456789'] }),
+    ]);
+    const found = (called: string): string | undefined => campaigns.match(invite({ called }))?.name;
+    expect(found('+33123456789')).toBe('exact');
+    expect(found('+33123456780')).toBe('narrow');
+    expect(found('+33123456805')).toBe('narrow');
+    expect(found('+33123456806')).toBe('wide');
+    expect(found('+33123456779')).toBe('wide');
+    expect(found('+331234567890')).toBe('prefix');
+    expect(found('+33123460000')).toBeUndefined();
+  });
+
+  test('a campaign claims nothing outside its times, and another then can', () => {
+    const office = {
+      called: ['+33*'],
+      times: [
+        { days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: '09:00', to: '18:00', timeZone: 'Europe/Paris' },
+      ],
+    };
+    let now = new Date();
+    const campaigns = new Campaigns(
+      [campaign('always', { called: ['+33*'] }), campaign('office', office)],
+      () => now,
+    );
+    const at = (instant: string): string | undefined => {
+      now = new Date(instant);
+      return campaigns.match(invite())?.name;
+    };
+    // Thursday; Paris is an hour ahead of UTC in winter, two in summer.
+    expect(at('2026-11-26T08:00:00Z')).toBe('office');
+    expect(at('2026-11-26T07:59:59Z')).toBe('always');
+    expect(at('2026-11-26T16:59:59Z')).toBe('office');
+    expect(at('2026-11-26T17:00:00Z')).toBe('always');
+    expect(at('2026-07-23T07:00:00Z')).toBe('office');
+    expect(at('2026-11-28T10:00:00Z')).toBe('always');
+  });
+
+  test('a window over midnight belongs to the day on which it begins', () => {
+    const night = { called: ['*'], times: [{ days: ['fri'], from: '22:00', to: '06:00', timeZone: 'UTC' }] };
+    const open = (instant: string): boolean =>
+      new Campaigns([campaign('night', night)], () => new Date(instant)).match(invite()) !== undefined;
+    expect(open('2026-11-27T22:00:00Z')).toBe(true);
+    expect(open('2026-11-28T05:59:00Z')).toBe(true);
+    expect(open('2026-11-28T06:00:00Z')).toBe(false);
+    expect(open('2026-11-27T05:00:00Z')).toBe(false);
+  });
+
+  test('a thousand campaigns are told apart without looking at each', () => {
+    const many = Array.from({ length: 1_000 }, (_, index) => {
+      const digits = String(index).padStart(3, '0');
+      return campaign(`c${digits}`, {
+        called: [`+331${digits}00000..+331${digits}49999`, `+332${digits}*`, `+3330000${digits}`],
+      });
+    });
+    const campaigns = new Campaigns(many);
+    for (const digits of ['000', '417', '999']) {
+      for (const called of [`+331${digits}12345`, `+332${digits}1`, `+3330000${digits}`]) {
+        expect(campaigns.match(invite({ called }))?.name).toBe(`c${digits}`);
+      }
+      expect(campaigns.match(invite({ called: `+331${digits}50000` }))).toBeUndefined();
+    }
+  });
+
+  test('the beginnings of a range cover exactly its numbers', () => {
+    const bounds = fc.tuple(fc.integer({ min: 0, max: 9_999 }), fc.integer({ min: 0, max: 9_999 }));
+    fc.assert(
+      fc.property(bounds, fc.integer({ min: 0, max: 9_999 }), (ends, number) => {
+        const [low, high] = [Math.min(...ends), Math.max(...ends)];
+        const written = (value: number): string => String(value).padStart(4, '0');
+        const prefixes = prefixesOf({ sign: '+', from: written(low), to: written(high) });
+        const fitting = prefixes.filter((prefix) => `+${written(number)}`.startsWith(prefix));
+        expect(fitting).toHaveLength(low <= number && number <= high ? 1 : 0);
+        expect(prefixes.length).toBeLessThanOrEqual(18 * 4);
+      }),
+    );
   });
 
   test('a tie goes to the campaign that asks for more, then to the first in the file', () => {

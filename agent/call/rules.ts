@@ -1,0 +1,82 @@
+/** What a campaign comes down to for a call: its law and its prompt, both from memory on the INVITE path. */
+import type { Campaign } from '../../config/schema.ts';
+import type { Prompt } from '../../media/prompts/prompt.ts';
+import type { Constraint } from '../law/constraint.ts';
+import type { Law } from '../law/law.ts';
+import { numberPlaces } from '../law/touch.ts';
+
+export interface CampaignRule {
+  campaign: Campaign;
+  constraint: Constraint;
+  prompt: Prompt;
+}
+
+/** What of a call decides its rule within its campaign. */
+export interface RuledCall {
+  /** Numbers of the outside parties. */
+  outside: readonly string[];
+  header: (name: string) => string | undefined;
+  /** ISO 8601 date. */
+  today: string;
+}
+
+export type RuleOf = (campaign: Campaign, call: RuledCall) => CampaignRule;
+
+interface Spoken {
+  prompt: Prompt;
+  consentPrompt: Prompt;
+}
+
+interface Translated extends Spoken {
+  of: Campaign['announcement']['translations'][number];
+}
+
+/**
+ * Takes up campaigns: their prompts are read once, their law is computed for their own market.
+ *
+ * @param loadPrompt from its name in the campaigns file
+ * @throws LawConflict, or what `loadPrompt` throws for a prompt that is missing or no telephone audio
+ */
+export async function prepareRules(
+  campaigns: readonly Campaign[],
+  law: Law,
+  loadPrompt: (name: string) => Promise<Prompt>,
+  today: string,
+): Promise<RuleOf> {
+  const spoken = new WeakMap<Campaign, { usual: Spoken; translations: Translated[] }>();
+  for (const campaign of campaigns) {
+    law.take(campaign, today);
+    const { prompt, consentPrompt, translations } = campaign.announcement;
+    const usual = { prompt: await loadPrompt(prompt), consentPrompt: await loadPrompt(consentPrompt) };
+    const others = translations.map(async (of) => ({
+      of,
+      prompt: await loadPrompt(of.prompt),
+      consentPrompt:
+        of.consentPrompt === undefined ? usual.consentPrompt : await loadPrompt(of.consentPrompt),
+    }));
+    spoken.set(campaign, { usual, translations: await Promise.all(others) });
+  }
+  return (campaign, call) => {
+    const constraint = law.constrain(campaign, call);
+    const { usual, translations } = spoken.get(campaign)!;
+    const { prompt, consentPrompt } = translationFor(campaign, translations, call) ?? usual;
+    return { campaign, constraint, prompt: constraint.mode === 'consent' ? consentPrompt : prompt };
+  };
+}
+
+/** By the header that tells the language chosen in the IVR, else by the country of the number. */
+function translationFor(
+  campaign: Campaign,
+  translations: readonly Translated[],
+  { outside, header }: RuledCall,
+): Translated | undefined {
+  if (translations.length === 0) return undefined;
+  const chosen = translations.find(
+    ({ of }) => of.header !== undefined && header(of.header.name)?.trim() === of.header.value,
+  );
+  if (chosen !== undefined) return chosen;
+  const places = numberPlaces(campaign, outside);
+  return translations.find(({ of }) =>
+    places.some((place) => place !== undefined && of.countries.includes(place)),
+  );
+}
