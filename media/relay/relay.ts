@@ -1,5 +1,5 @@
 /** The embedded media plane: worker threads that relay RTP, one call in one worker. */
-import { cpus } from 'node:os';
+import { availableParallelism } from 'node:os';
 import type { CallId, EpochMicros } from '../../config/units.ts';
 import { messageOf } from '../../config/errors.ts';
 import {
@@ -15,22 +15,19 @@ import {
 } from '../plane.ts';
 import { anchorClock, epochMicros, type EpochOffset } from './clock.ts';
 import { lostPackets, receiverWords } from '../rtp/receiver.ts';
-import { totals, type Latching, type SideNumber } from './messages.ts';
-import { PortRange } from './ports.ts';
-import { closeSocket, openPair, SystemCallFailed } from './native.ts';
+import { mediaInterfaces, type InterfaceOptions, type MediaInterface, type SidePorts } from './interfaces.ts';
+import { totals, type SideNumber } from './messages.ts';
 import { RelaySide } from './relay-side.ts';
 import { sideWords } from './side-memory.ts';
 import { WorkerLink, WorkerRefused } from './worker-link.ts';
 
-export interface RelayOptions {
-  /** Local address of the RTP sockets. */
-  address: string;
-  /** Address in our SDP where it differs (static NAT). */
-  advertise?: string | undefined;
+export interface RelayOptions extends InterfaceOptions {
+  /** Interfaces of the customer's side and of the call centre's, where they are others. */
+  outside?: InterfaceOptions | undefined;
+  inside?: InterfaceOptions | undefined;
   ports: { min: number; max: number };
-  /** Threads; by default one for every two cores. */
-  workers?: number;
-  latching?: Latching;
+  /** Threads; by default one a core, one core left for signalling. */
+  workers?: number | undefined;
   epochOffset?: EpochOffset;
 }
 
@@ -39,18 +36,8 @@ export function openRelay(options: RelayOptions): MediaPlane {
   return new Relay(options);
 }
 
-/** EADDRINUSE on Linux. */
-const portTaken = 98;
-
-interface OpenPort {
-  port: number;
-  rtp: number;
-  rtcp: number;
-}
-
 class Relay implements MediaPlane {
-  readonly #options: RelayOptions;
-  readonly #ports: PortRange;
+  readonly #interfaces: readonly [MediaInterface, MediaInterface];
   readonly #epochOffset: EpochOffset;
   readonly #totals = new SharedArrayBuffer(totals.size * 8);
   readonly #sessions = new Map<number, RelaySession>();
@@ -61,45 +48,38 @@ class Relay implements MediaPlane {
   #closed = false;
 
   constructor(options: RelayOptions) {
-    this.#options = options;
-    this.#ports = new PortRange(options.ports);
+    const { outside = options, inside = options } = options;
+    this.#interfaces = mediaInterfaces([outside, inside], options.ports);
     this.#epochOffset = options.epochOffset ?? anchorClock();
-    const count = options.workers ?? Math.max(1, Math.floor(cpus().length / 2));
+    const count = options.workers ?? Math.max(1, availableParallelism() - 1);
     for (let index = 0; index < count; index++) this.#workers.push(this.#startWorker(index));
   }
 
   async open(call: CallId): Promise<MediaSession> {
     const id = ++this.#lastSession;
     const link = this.#leastLoaded();
-    const { address, latching = 'address' } = this.#options;
-    const sockets = this.#openSockets(call, address);
-    const place = link.takePlace();
-    const closed = (): void => {
-      this.#sessions.delete(id);
-      link.givePlace(place);
-      for (const { port, rtp, rtcp } of sockets) {
-        closeSocket(rtp);
-        closeSocket(rtcp);
-        this.#ports.give(port);
-      }
-    };
+    const held = new DisposableStack();
     try {
-      const [caller, agent] = sockets.map(({ rtp, rtcp }) => ({ rtp, rtcp, latching }));
-      await link.command({ do: 'open', session: id, place, sides: [caller!, agent!] });
+      const sides = this.#interfaces.map((each) => held.use(each.open()));
+      const [caller, agent] = [sides[0]!, sides[1]!];
+      const place = link.takePlace();
+      held.defer(() => link.givePlace(place));
+      await link.command({ do: 'open', session: id, place, sides: [caller.sockets, agent.sockets] });
+      const session = new RelaySession(id, link, [caller, agent], place, {
+        newFork: (write) => this.#newFork(write),
+        endFork: (fork) => this.#forks.delete(fork),
+        now: () => epochMicros(this.#epochOffset),
+        closed: () => {
+          this.#sessions.delete(id);
+          held.dispose();
+        },
+      });
+      this.#sessions.set(id, session);
+      return session;
     } catch (error) {
-      closed();
+      held.dispose();
       throw new MediaUnavailable(call, messageOf(error));
     }
-    const ports: [number, number] = [sockets[0]!.port, sockets[1]!.port];
-    const session = new RelaySession(id, link, ports, place, {
-      address: this.#options.advertise ?? address,
-      newFork: (write) => this.#newFork(write),
-      endFork: (fork) => this.#forks.delete(fork),
-      now: () => epochMicros(this.#epochOffset),
-      closed,
-    });
-    this.#sessions.set(id, session);
-    return session;
   }
 
   statistics(): PlaneStatistics {
@@ -121,38 +101,6 @@ class Relay implements MediaPlane {
     this.#closed = true;
     await Promise.all([...this.#sessions.values()].map((session) => session[Symbol.asyncDispose]()));
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
-  }
-
-  /** Opens RTP and RTCP sockets for both sides. @throws MediaUnavailable */
-  #openSockets(call: CallId, address: string): OpenPort[] {
-    const opened: OpenPort[] = [];
-    try {
-      for (let side = 0; side < 2; side++) opened.push(this.#openPort(call, address));
-      return opened;
-    } catch (error) {
-      for (const { port, rtp, rtcp } of opened) {
-        closeSocket(rtp);
-        closeSocket(rtcp);
-        this.#ports.put(port);
-      }
-      throw error;
-    }
-  }
-
-  /** A port of the range may be another program's: others are tried, but not for ever in the set-up of a call. */
-  #openPort(call: CallId, address: string): OpenPort {
-    for (let attempt = 0; attempt < 16; attempt++) {
-      const port = this.#ports.take();
-      if (port === undefined) throw new MediaUnavailable(call, 'all RTP ports are in use');
-      try {
-        return { port, ...openPair(address, port) };
-      } catch (error) {
-        this.#ports.put(port);
-        if (!(error instanceof SystemCallFailed)) throw error;
-        if (error.errno !== portTaken) throw new MediaUnavailable(call, messageOf(error));
-      }
-    }
-    throw new MediaUnavailable(call, 'every RTP port that was tried belongs to another program');
   }
 
   #leastLoaded(): WorkerLink {
@@ -180,7 +128,6 @@ class Relay implements MediaPlane {
 }
 
 interface SessionHome {
-  address: string;
   newFork: (write: (batch: Uint8Array) => void) => number;
   endFork: (fork: number) => void;
   now: () => EpochMicros;
@@ -196,15 +143,15 @@ class RelaySession implements MediaSession {
   readonly #lost = new AbortController();
   #closed = false;
 
-  constructor(id: number, link: WorkerLink, ports: [number, number], place: number, home: SessionHome) {
+  constructor(id: number, link: WorkerLink, ports: [SidePorts, SidePorts], place: number, home: SessionHome) {
     this.#id = id;
     this.link = link;
     this.#place = place;
     this.#home = home;
-    const at = { session: id, link, address: home.address };
+    const at = { session: id, link };
     this.sides = [
-      new RelaySide({ ...at, side: 'caller', number: 0, port: ports[0] }),
-      new RelaySide({ ...at, side: 'agent', number: 1, port: ports[1] }),
+      new RelaySide({ ...at, side: 'caller', number: 0, address: ports[0].address, port: ports[0].port }),
+      new RelaySide({ ...at, side: 'agent', number: 1, address: ports[1].address, port: ports[1].port }),
     ];
     this.sides[0].other = this.sides[1];
     this.sides[1].other = this.sides[0];

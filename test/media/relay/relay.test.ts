@@ -1,5 +1,3 @@
-import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import type { CallId } from '../../../config/units.ts';
 import { decodeBatch } from '../../../media/fork/batch.ts';
@@ -8,7 +6,8 @@ import { encodeAll } from '../../../media/prompts/encoded.ts';
 import type { Prompt } from '../../../media/prompts/prompt.ts';
 import { openRelay } from '../../../media/relay/relay.ts';
 import { freePortRange } from '../../peers/free-port.ts';
-import { eventPayload, rtpPacket } from '../../peers/pcap.ts';
+import { eventPayload } from '../../peers/pcap.ts';
+import { portOf, telephone } from '../../peers/telephone.ts';
 import { Capture } from '../../peers/tshark.ts';
 
 const call = 'call-1' as CallId;
@@ -20,43 +19,6 @@ const prompt: Prompt = {
   durationMs: 300,
   encoded: encodeAll(silence),
 };
-
-/** A telephone: a socket, what it heard, and how it speaks. */
-async function telephone() {
-  const socket: Socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const heard: Buffer[] = [];
-  socket.on('message', (packet) => heard.push(packet));
-  let sequence = 65_530;
-  const { port } = socket.address();
-  return {
-    port,
-    heard,
-    sdp: `v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${port} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n`,
-    say(to: number, spoken: { type?: number; payload?: Uint8Array; timestamp?: number; ssrc?: number } = {}) {
-      const { type = 8, payload = new Uint8Array(160).fill(0xd5), timestamp = 0, ssrc = 7 } = spoken;
-      sequence += 1;
-      const packet = rtpPacket({
-        type,
-        marker: false,
-        sequence,
-        timestamp: timestamp || sequence * 160,
-        ssrc,
-        payload,
-      });
-      socket.send(packet, to, '127.0.0.1');
-    },
-    async hears(count: number): Promise<void> {
-      while (heard.length < count) await once(socket, 'message');
-    },
-    [Symbol.asyncDispose]: async () => void socket.close(),
-  };
-}
-
-function portOf(sdp: string): number {
-  return Number(/m=audio (\d+)/u.exec(sdp)![1]);
-}
 
 async function relay() {
   return openRelay({ address: '127.0.0.1', ports: await freePortRange(40), workers: 1 });
