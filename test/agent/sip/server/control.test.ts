@@ -102,7 +102,9 @@ describe('frames', () => {
   it('may hold 256 KiB', () => {
     const payload = 'x'.repeat(maxFrameBytes);
     expect([...new FrameReader().read(Buffer.from(frame(payload), 'latin1'))]).toEqual([payload]);
-    expect(() => [...new FrameReader().read(Buffer.from(frame(`${payload}x`), 'latin1'))]).toThrow(FrameError);
+    expect(() => [...new FrameReader().read(Buffer.from(frame(`${payload}x`), 'latin1'))]).toThrow(
+      FrameError,
+    );
   });
 });
 
