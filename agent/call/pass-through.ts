@@ -36,9 +36,17 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
   const { invite, house } = call;
   const { body: sdp, contentType } = invite;
   const { headers } = passed;
+  let early: string | undefined;
   const dialled = await callRoute(invite, house, {
     body: () => Promise.resolve(sdp === undefined ? { sdp, headers } : { sdp, contentType, headers }),
-    onProgress: (status, early) => invite.progress(status, early),
+    onProgress: (status, described) => {
+      early = described ?? early;
+      invite.progress(status, described);
+    },
+    onRetry: () => {
+      early = undefined;
+      return Promise.resolve();
+    },
     ended: AbortSignal.any([invite.cancelled, house.shutdown]),
   });
   switch (dialled.kind) {
@@ -59,7 +67,8 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
 
   let far: Leg | undefined;
   try {
-    const near = await invite.answer(dialled.sdp);
+    // Who answered in a reliable 183 need not say it again in the 200 (RFC 3262 section 5); our caller had it unreliably.
+    const near = await invite.answer(dialled.sdp === '' ? (early ?? '') : dialled.sdp);
     await using _near = near;
     far = dialled.kind === 'answered' ? dialled.leg : await acceptLate(near, dialled);
     if (far === undefined)

@@ -77,3 +77,24 @@ test.each(['prompt', 'tone'] as const)(
     expect(kindsOf(events)).toEqual(recorded);
   },
 );
+
+test.each([0, 1])(
+  'an answer in a reliable 183 alone reaches the caller in the 200 (rate %i)',
+  async (rate) => {
+    await using site = await selectingSite({ campaign: { rate } });
+    await playCall(site, {
+      caller: Scenario.caller()
+        .answered({}, { has: ['m=audio'] })
+        .pause(rate * promptMs + 1_200)
+        .hangsUp(),
+      pbx: Scenario.pbx({ has: ['Supported: .*100rel'] })
+        .responds('183 Session Progress', { body: talk, headers: ['Require: 100rel', 'RSeq: 1'] })
+        .expect('PRACK', { has: ['RAck: 1 '] })
+        .reply()
+        .responds('200 OK')
+        .expect('ACK')
+        .play()
+        .hungUp(),
+    });
+  },
+);
