@@ -78,7 +78,7 @@ test('where the campaign does not allow it, an order is refused and nothing is t
     pbx: Scenario.pbx().answers().hungUp(),
     meanwhile: async ({ calls }) => {
       const call = await callIn({ calls } as Tacet, 'passing');
-      expect(await calls.record(call, order)).toEqual({ done: false, why: 'no campaign allows it' });
+      expect(await calls.record(call, order)).toEqual({ done: false, why: 'the campaign does not allow it' });
     },
   });
 });

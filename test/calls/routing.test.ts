@@ -332,7 +332,7 @@ test('through a proxy that stays on the way, and that takes its time to find a P
 test('an emergency call gets through while Redis hangs, the peer is over its limit and the agent drains', async () => {
   await using redis = await RedisServer.start();
   await using site = await prepareSite({
-    campaign: { direction: 'outbound', rate: 1, match: { trunk: 'pbx-0' } },
+    campaign: { direction: 'outbound', rate: 1, match: { trunk: 'pbx-0' }, unknownNumbers: 'as-market' },
     config: {
       redis: { url: redis.url, timeoutMs: 1_000 },
       routing: { emergency: { routes: ['carrier'] } },
