@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Order, Weight } from './b2bua.ts';
 
-const core = '0';
+/** What is weighed runs here, all else elsewhere. */
+export const core = '0';
 const otherCores = '1';
 
 export class B2buaUnderTest implements AsyncDisposable {

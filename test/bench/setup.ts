@@ -1,7 +1,7 @@
 /**
- * Call set-up through Tacet: SIPp loads it at stepped rates, and a probe (one socket that is caller and PBX at once)
- * measures the time from an INVITE handed to Tacet to the INVITE that Tacet sends on. The figures are those of the
- * highest rate at which no call failed. All on loopback and on the same cores, SIPp and the probe included.
+ * What Tacet adds to a call's set-up: SIPp loads first a plain `createB2BUA` on the embedded SIP server, then Tacet, at
+ * the same stepped rates in one run, each on the same core; a probe (one socket that is caller and PBX at once) measures the
+ * time from an INVITE handed over to the INVITE sent on. The figures are those of the highest rate at which no call failed.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,9 +10,11 @@ import { freePort, freePortRange } from '../peers/free-port.ts';
 import { Program } from '../peers/program.ts';
 import { Sipp, runSipp } from '../peers/sipp.ts';
 import { temporaryFolder } from '../peers/temporary-folder.ts';
+import { B2buaUnderTest, core } from './b2bua-under-test.ts';
+import { quantile, step } from './sip.ts';
 import { openInviteProbe, type InviteProbe } from './invite-probe.ts';
 
-const ratesCps = [25, 50, 100, 150, 200, 250, 300, 400];
+const ratesCps = [50, 100, 150, 200, 250, 300];
 const secondsPerStep = 6;
 const holdMs = 500;
 
@@ -21,16 +23,23 @@ export async function run(say: (line: string) => void): Promise<Record<string, u
   await using probe = await openInviteProbe();
   const site = { sipPort: await freePort(), carrierPort: await freePort(), pbxPort: await freePort() };
   const configFile = await writeSite(home.path, probe.port, site);
+  await using plain = await B2buaUnderTest.start();
   const command = new URL('../../agent/cli/tacet.ts', import.meta.url).pathname;
-  await using tacet = await Program.start(process.execPath, [command, 'start', '--config', configFile]);
+  const start = [process.execPath, command, 'start', '--config', configFile];
+  await using tacet = await Program.start('taskset', ['-c', core, ...start]);
   await tacet.printed(/"msg":"ready"/u);
+  // The first calls of a process are compiled.
+  await step(plain, 50, 3);
+  await load(50, probe, site);
 
-  let best: Record<string, unknown> = { cps: 0, failed: 0 };
+  let best: Record<string, unknown> = { cps: 0 };
   for (const cps of ratesCps) {
-    const step = await load(cps, probe, site);
-    say(`${cps} calls/s: ${JSON.stringify(step)}`);
-    if (step.failed > 0) break;
-    best = { cps, ...step };
+    const before = await step(plain, cps, secondsPerStep);
+    const ours = await load(cps, probe, site);
+    say(`${cps} calls/s: plain ${JSON.stringify(before)}, Tacet ${JSON.stringify(ours)}`);
+    if (before.failed + ours.failed > 0) break;
+    const addedP99Ms = Math.round((ours.p99Ms - before.p99Ms) * 100) / 100;
+    best = { plainP99Ms: before.p99Ms, tacetP99Ms: ours.p99Ms, addedP99Ms, cps };
   }
   return best;
 }
@@ -41,7 +50,12 @@ async function load(
   site: { sipPort: number; carrierPort: number; pbxPort: number },
 ) {
   const calls = cps * secondsPerStep;
-  await using _pbx = await Sipp.start({ scenario: { builtIn: 'uas' }, port: site.pbxPort });
+  await using _pbx = await Sipp.start({
+    scenario: { builtIn: 'uas' },
+    port: site.pbxPort,
+    limit: calls,
+    quiet: true,
+  });
   const over = new AbortController();
   const loading = runSipp({
     scenario: { builtIn: 'uac' },
@@ -51,6 +65,7 @@ async function load(
     calls,
     rate: cps,
     limit: cps * 10,
+    quiet: true,
     args: ['-d', String(holdMs)],
     timeoutMs: 60_000,
   }).finally(() => over.abort());
@@ -61,20 +76,14 @@ async function load(
     const latency = await probe.probe({ port: site.sipPort }, '+33899999999');
     if (latency === undefined) lost++;
     else latencies.push(latency);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const { failed, successful } = await loading;
   latencies.sort((a, b) => a - b);
   return {
     failed: failed + lost + (successful < calls ? calls - successful - failed : 0),
-    inviteToInviteP50Ms: quantile(latencies, 0.5),
-    inviteToInviteP99Ms: quantile(latencies, 0.99),
+    p99Ms: quantile(latencies, 0.99),
   };
-}
-
-function quantile(sorted: number[], share: number): number {
-  const value = sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
-  return Math.round(value * 100) / 100;
 }
 
 async function writeSite(
