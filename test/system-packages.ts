@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 
 export interface SystemPackage {
   program: string;
+  /** One package or several, with spaces between. */
   debian: string;
   /** What needs it: `npm test`, or `npm run bench` only. */
   usedBy: 'tests' | 'benches';
@@ -24,6 +25,9 @@ export const systemPackages: readonly SystemPackage[] = [
   { program: 'ffmpeg', debian: 'ffmpeg', usedBy: 'tests' },
   { program: 'sox', debian: 'sox', usedBy: 'tests' },
   { program: 'promtool', debian: 'prometheus', usedBy: 'tests' },
+  { program: 'kamailio', debian: 'kamailio kamailio-tls-modules', usedBy: 'tests' },
+  { program: 'dnsmasq', debian: 'dnsmasq-base', usedBy: 'tests' },
+  { program: 'openssl', debian: 'openssl', usedBy: 'tests' },
   { program: 'gcc', debian: 'gcc', usedBy: 'benches' },
   { program: 'rtpengine', debian: 'rtpengine-daemon', usedBy: 'benches' },
 ];
@@ -61,7 +65,7 @@ function install(packages: readonly SystemPackage[]): string | undefined {
   const ours = !existsSync(policy);
   if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
   try {
-    const names = packages.map(({ debian }) => debian);
+    const names = packages.flatMap(({ debian }) => debian.split(' '));
     for (const args of [['update'], ['install', '-y', '--no-install-recommends', ...names]]) {
       const done = spawnSync(
         'apt-get',

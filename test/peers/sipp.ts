@@ -33,6 +33,7 @@ export type PbxScenario =
   | 'pbx-early-media'
   | 'pbx-rejects-first-reinvite'
   | 'pbx-identifies'
+  | 'pbx-checks-password'
   | 'pbx-challenges'
   | 'pbx-redirects'
   | 'pbx-answers-options';
@@ -82,6 +83,8 @@ export interface SippOptions {
   limit?: number;
   address?: string;
   port?: number;
+  /** UDP where left out; TCP: one connection for all calls. */
+  transport?: 'udp' | 'tcp';
   /** First RTP port; each further call takes the fourth after it. */
   mediaPort?: number;
   /** Sends every RTP packet of the first call back to where it came from. */
@@ -163,6 +166,7 @@ export class Sipp implements AsyncDisposable {
       if (options.rate !== undefined) args.push('-r', `${options.rate}`);
       if (options.limit !== undefined) args.push('-l', `${options.limit}`);
       if (options.service !== undefined) args.push('-s', options.service);
+      if (options.transport === 'tcp') args.push('-t', 't1');
       if (options.rtpEcho === true) args.push('-rtp_echo');
       args.push(...(options.args ?? []));
       if (options.target !== undefined) {
@@ -171,7 +175,7 @@ export class Sipp implements AsyncDisposable {
       const program = await Program.start('sipp', args, { cwd: folder.path, env: { TERM: 'dumb' } });
       const sipp = new Sipp(program, folder, { address, port, mediaPort });
       await program.until(
-        async () => (program.ended || (await isBound(port)) ? true : undefined),
+        async () => (program.ended || (await isBound(port, options)) ? true : undefined),
         10_000,
         `SIP port ${port}`,
       );
@@ -277,7 +281,7 @@ async function scenarioArguments(options: SippOptions, folder: string): Promise<
 /** Each message stands after a line of dashes and "UDP message sent|received [length] bytes:". */
 function parseMessages(log: string): SipMessage[] {
   const messages: SipMessage[] = [];
-  const pattern = /^UDP message (sent|received)[^\n]*\n\n([^]*?)(?=\n-{20,}|(?![^]))/gmu;
+  const pattern = /^(?:UDP|TCP) message (sent|received)[^\n]*\n\n([^]*?)(?=\n-{20,}|(?![^]))/gmu;
   for (const [, direction, text] of log.matchAll(pattern)) {
     const [startLine = ''] = text!.split(/\r?\n/u);
     messages.push({ direction: direction === 'sent' ? 'sent' : 'received', startLine, text: text! });
@@ -292,9 +296,13 @@ function lastRow(csv: string): Map<string, string> {
   return new Map(names.map((name, index) => [name, values[index] ?? '']));
 }
 
-async function isBound(port: number): Promise<boolean> {
+/** A caller on TCP binds no port that others could see. */
+async function isBound(port: number, { transport = 'udp', target }: SippOptions): Promise<boolean> {
+  if (transport === 'tcp' && target !== undefined) return true;
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
-  return new RegExp(`^ *\\d+: [0-9A-F]{8}:${hex} `, 'mu').test(await readFile('/proc/net/udp', 'utf8'));
+  return new RegExp(`^ *\\d+: [0-9A-F]{8}:${hex} `, 'mu').test(
+    await readFile(`/proc/net/${transport}`, 'utf8'),
+  );
 }
 
 async function readIfThere(path: string): Promise<string> {

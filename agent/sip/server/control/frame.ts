@@ -9,11 +9,21 @@ export class FrameError extends Error {}
 /** Puts chunks together to payloads (latin1 text, one character a byte). */
 export class FrameReader {
   #rest: Buffer = Buffer.alloc(0);
+  /** What has come of a frame that is not whole, and how much of it is missing: put together once, not at each chunk. */
+  #parts: Buffer[] = [];
+  #missing = 0;
 
   /** @throws FrameError where the length is none, or above `maxFrameBytes` */
   *read(chunk: Buffer): Generator<string> {
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    if (this.#missing > chunk.length) {
+      this.#parts.push(chunk);
+      this.#missing -= chunk.length;
+      return;
+    }
+    let bytes = Buffer.concat([this.#rest, ...this.#parts, chunk]);
     this.#rest = Buffer.alloc(0);
+    this.#parts = [];
+    this.#missing = 0;
     for (;;) {
       const hash = bytes.subarray(0, 8).indexOf(0x23);
       if (hash < 0) {
@@ -27,7 +37,10 @@ export class FrameReader {
         throw new FrameError('a frame length that is no number');
       if (length > maxFrameBytes) throw new FrameError(`a frame of ${length} bytes`);
       const end = hash + 1 + length;
-      if (bytes.length < end) break;
+      if (bytes.length < end) {
+        this.#missing = end - bytes.length;
+        break;
+      }
       yield bytes.toString('latin1', hash + 1, end);
       bytes = bytes.subarray(end);
     }

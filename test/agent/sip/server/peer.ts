@@ -9,6 +9,8 @@ export type Received = SipRequest | SipResponse;
 export interface Peer extends AsyncDisposable {
   port: number;
   contact: string;
+  /** Port of the server that it sends to. */
+  target: number;
   send(text: string): void;
   /** All that came, in order. */
   readonly received: readonly Received[];
@@ -39,16 +41,18 @@ export async function openPeer(serverPort: number): Promise<Peer> {
     taken.add(identity(message));
     return message;
   };
-  return {
+  const peer: Peer = {
     port,
+    target: serverPort,
     contact: `<sip:peer@127.0.0.1:${port}>`,
     received,
-    send: (text) => socket.send(Buffer.from(text, 'latin1'), serverPort, '127.0.0.1'),
+    send: (text) => socket.send(Buffer.from(text, 'latin1'), peer.target, '127.0.0.1'),
     next: (fits) => take(testOf(fits), String(fits)),
     fresh: (fits) =>
       take((message) => testOf(fits)(message) && !taken.has(identity(message)), `fresh ${String(fits)}`),
     [Symbol.asyncDispose]: () => new Promise((resolve) => socket.close(() => resolve())),
   };
+  return peer;
 }
 
 function testOf(fits: number | string | ((message: Received) => boolean)): (message: Received) => boolean {
