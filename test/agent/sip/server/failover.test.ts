@@ -28,14 +28,14 @@ async function served(ports: readonly number[]) {
 }
 
 async function answers(pbx: Peer): Promise<void> {
-  const invite = await pbx.next('INVITE');
+  const invite = await pbx.fresh('INVITE');
   pbx.send(response(pbx, invite, 200, { body: sdp }));
-  await pbx.next('ACK');
+  await pbx.fresh('ACK');
 }
 
 describe('a call to a name that two servers serve', () => {
   it.each<[string, (first: Peer, close: () => Promise<void>) => Promise<void>]>([
-    ['says 503', async (first) => first.send(response(first, await first.next('INVITE'), 503))],
+    ['says 503', async (first) => first.send(response(first, await first.fresh('INVITE'), 503))],
     ['says nothing', () => Promise.resolve()],
     ['is not there', (_first, close) => close()],
   ])('reaches the second when the first %s, and the next call goes there at once', async (_what, fails) => {
@@ -59,7 +59,7 @@ describe('a call to a name that two servers serve', () => {
     await answers(second);
     for (const each of [dialog, await again]) {
       const ended = each.destroy();
-      second.send(response(second, await second.next('BYE'), 200));
+      second.send(response(second, await second.fresh('BYE'), 200));
       await ended;
     }
     await nothingLeft(bench.server);
@@ -71,16 +71,16 @@ describe('a call to a name that two servers serve', () => {
     await using bench = await served([first.port, second.port]);
     first.target = second.target = bench.port;
     const called = bench.srf.createUAC('sip:200@pbx.test', { localSdp: sdp });
-    const late = await first.next('INVITE');
+    const late = await first.fresh('INVITE');
     await answers(second);
     const dialog = await called;
     first.send(response(first, late, 180, { toTag: 'late' }));
-    await first.next('CANCEL');
+    await first.fresh('CANCEL');
     first.send(response(first, late, 200, { toTag: 'late', body: sdp }));
-    await first.next('ACK');
-    first.send(response(first, await first.next('BYE'), 200));
+    await first.fresh('ACK');
+    first.send(response(first, await first.fresh('BYE'), 200));
     const ended = dialog.destroy();
-    second.send(response(second, await second.next('BYE'), 200));
+    second.send(response(second, await second.fresh('BYE'), 200));
     await ended;
   });
 

@@ -268,11 +268,11 @@ describe('a request that no datagram holds', () => {
     await using pbx = await openPeer(bench.port);
     for (const turn of [1, 2]) {
       const called = bench.srf.createUAC(`sip:200@127.0.0.1:${pbx.port}`, { localSdp: large });
-      const invite = await pbx.next('INVITE');
+      const invite = await pbx.fresh('INVITE');
       expect(invite.via.transport).toBe('UDP');
       pbx.send(response(pbx, invite, 486, { toTag: `busy-${turn}` }));
       await expect(called).rejects.toMatchObject({ status: 486 });
-      await pbx.next('ACK');
+      await pbx.fresh('ACK');
     }
     await nothingLeft(bench.server);
   });
