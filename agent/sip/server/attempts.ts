@@ -43,7 +43,9 @@ export class Attempts {
   #current: { transaction: ClientTransaction; hop: Hop } | undefined;
   #impatience: Alarm | undefined;
   #settled = false;
-  /** Tries that were given up and had to be cancelled. */
+  /** Tries that were given up and may still answer. */
+  readonly #givenUp = new Map<ClientTransaction, Hop>();
+  /** Of these, those that rang after all and had to be cancelled. */
   readonly #cancelled = new Set<ClientTransaction>();
 
   /** @param hops at least one; the text was composed for the listener of the first */
@@ -117,6 +119,7 @@ export class Attempts {
         this.#next(newBranch());
         return;
       }
+      if (this.#fallBack()) return;
     } else blocklist.remove(hop.target);
     // Somebody rings, or has decided: no second telephone is to ring for the same call.
     if (response.status > 100) this.#settled = true;
@@ -128,22 +131,36 @@ export class Attempts {
       this.#stack.resolver.blocklist.add(hop.target, blockedMs);
       if (why.status === 408) hop.listener.suspect(hop.target, this.#stack.giveUpMs);
     }
-    if (transaction !== this.#current?.transaction) return;
+    if (transaction !== this.#current?.transaction) {
+      this.#givenUp.delete(transaction);
+      return;
+    }
     this.#impatience?.cancel();
     if (why.status !== 487 && !this.#settled && this.#left.length > 0) this.#next(newBranch());
-    else this.#user.onNoResponse(why);
+    else if (why.status === 487 || !this.#fallBack()) this.#user.onNoResponse(why);
   }
 
   /** Not a word, not even 100, while there is somebody else to ask. */
   #giveUp(transaction: ClientTransaction, hop: Hop): void {
     this.#stack.resolver.blocklist.add(hop.target, blockedMs);
+    transaction.machine.quieten();
+    this.#givenUp.set(transaction, hop);
     this.#next(newBranch());
-    if (this.#request.method === 'INVITE') transaction.machine.quieten();
-    else transaction.drop();
+  }
+
+  /** All others have failed: who was only slow is waited for again, so that impatience alone makes no failure. */
+  #fallBack(): boolean {
+    const last = [...this.#givenUp].at(-1);
+    if (!last) return false;
+    const [transaction, hop] = last;
+    this.#givenUp.delete(transaction);
+    this.#current = { transaction, hop };
+    return true;
   }
 
   #late(transaction: ClientTransaction, hop: Hop, response: SipResponse, source: Address): void {
     this.#stack.resolver.blocklist.remove(hop.target);
+    if (response.status >= 200) this.#givenUp.delete(transaction);
     if (this.#request.method !== 'INVITE') return;
     if (response.status >= 200) {
       if (response.status < 300) this.#user.onLateAnswer?.(response, source);
@@ -152,6 +169,7 @@ export class Attempts {
     const cancel = this.#user.cancelText?.();
     if (cancel === undefined || this.#cancelled.has(transaction)) return;
     this.#cancelled.add(transaction);
+    this.#givenUp.delete(transaction);
     transaction.machine.handle('cancelled');
     this.#sendCancel(cancel, transaction.branch, hop);
   }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { nodeDns } from '../../../../agent/sip/server/resolve/dns.ts';
 import { openNameServer } from '../../../peers/dnsmasq.ts';
 import { freePort } from '../../../peers/free-port.ts';
-import { nothingLeft, openBench } from './application.ts';
+import { nothingLeft, openBench, until } from './application.ts';
 import { openPeer, response, sdp } from './peer.ts';
 import type { Peer } from './peer.ts';
 
@@ -82,6 +82,23 @@ describe('a call to a name that two servers serve', () => {
     const ended = dialog.destroy();
     second.send(response(second, await second.fresh('BYE'), 200));
     await ended;
+  });
+
+  it('waits on for the first, which was only slow, when the second refuses', async () => {
+    await using first = await openPeer(0);
+    await using bench = await served([first.port, await freePort()]);
+    first.target = bench.port;
+    const called = bench.srf.createUAC('sip:200@pbx.test', { localSdp: sdp });
+    const invite = await first.fresh('INVITE');
+    const transactions = () => bench.server.statistics().transactions;
+    await until(() => transactions() === 2, 'the try at the second');
+    await until(() => transactions() === 1, 'the end of that');
+    first.send(response(first, invite, 200, { body: sdp }));
+    await first.fresh('ACK');
+    const ended = (await called).destroy();
+    first.send(response(first, await first.fresh('BYE'), 200));
+    await ended;
+    await nothingLeft(bench.server);
   });
 
   it('fails with 503 when the name has no address', async () => {
