@@ -17,6 +17,9 @@ import type { House } from './call/house.ts';
 import { CallRegistry } from './call/registry.ts';
 import { prepareRules, type RuleOf } from './call/rules.ts';
 import { Campaigns } from './campaigns/campaigns.ts';
+import { ChangeJournal } from './campaigns/change-journal.ts';
+import { LiveCampaigns } from './campaigns/live.ts';
+import { openRedisChanges } from './campaigns/redis-changes.ts';
 import { concerns } from './law/constrain.ts';
 import { Law } from './law/law.ts';
 import { lawOf } from './law/load.ts';
@@ -41,6 +44,8 @@ export interface Tacet extends AsyncDisposable {
   readonly callsInProgress: number;
   /** The calls in progress, and orders about them. */
   readonly calls: CallRegistry;
+  /** Campaigns as they are now, and orders about them. */
+  readonly live: LiveCampaigns;
   /** What calls hold just now; all nought when none is in progress. */
   readonly held: { mediaSessions: number; dialogs: number };
   readonly log: Logger;
@@ -70,7 +75,8 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   const metrics = openMetrics();
   const epochOffset = anchorClock();
   const now = () => epochMicros(epochOffset);
-  const ruleFor = await takeUp({ config, campaigns, directory }, at, log);
+  const law = new Law(await lawOf({ config, directory }));
+  const ruleFor = await takeUp(law, campaigns, at, log);
 
   const ledger = starting.use(
     await openLedger({
@@ -79,6 +85,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
       clock: () => new Date(now() / 1_000),
     }),
   );
+  const live = starting.use(await openLive({ config, campaigns, dataDir, at, log, ledger, law, now }));
   const drawKeys = starting.use(
     await openDrawKeys({
       directory: resolve(dataDir, 'sampling', 'keys'),
@@ -109,6 +116,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   const house = (): House => ({
     config,
     campaigns: ours,
+    live,
     ruleFor,
     sampler,
     ledger,
@@ -187,6 +195,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
     sipServer,
     store,
     calls,
+    live,
     get held() {
       const dialogs = sipServer?.statistics().dialogs ?? 0;
       return { mediaSessions: media.statistics().sessions, dialogs };
@@ -209,11 +218,11 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
 
 /** Law and prompts of every campaign, once; what stops or should worry is said, and calls go on in any case (I4). */
 async function takeUp(
-  { config, campaigns, directory }: LoadedConfig,
+  law: Law,
+  campaigns: LoadedConfig['campaigns'],
   at: (path: string) => string,
   log: Logger,
 ): Promise<RuleOf> {
-  const law = new Law(await lawOf({ config, directory }));
   const today = new Date().toISOString().slice(0, 10);
   // Campaigns share prompts, and each is encoded for every codec: once is enough.
   const prompts = new Map<string, Promise<Prompt>>();
@@ -229,6 +238,44 @@ async function takeUp(
     for (const concern of concerns(campaign, today, law.book)) log.warn({ campaign: campaign.name }, concern);
   }
   return ruleFor;
+}
+
+/** Campaigns as they change: journalled here, or shared through the Redis that the sample is shared through. */
+async function openLive({
+  config,
+  campaigns,
+  dataDir,
+  at,
+  log,
+  ledger,
+  law,
+  now,
+}: Pick<StoreNeeds, 'config' | 'dataDir' | 'at' | 'log' | 'ledger'> & {
+  campaigns: LoadedConfig['campaigns'];
+  law: Law;
+  now: () => number;
+}): Promise<LiveCampaigns> {
+  const directory = resolve(dataDir, 'campaigns');
+  const changes =
+    config.redis === undefined
+      ? await ChangeJournal.open(directory)
+      : await openRedisChanges({
+          ...(await redisPlace(config.redis, at)),
+          directory,
+          onTrouble: (why) =>
+            why === undefined
+              ? log.info('changes of campaigns are known again')
+              : log.error({ why }, 'changes of campaigns cannot be known: nothing is drawn'),
+        });
+  return new LiveCampaigns({
+    campaigns,
+    log: changes,
+    law: law.book,
+    ledger,
+    site: config.site,
+    clock: () => new Date(now() / 1_000),
+    onTrouble: (error) => log.error({ err: error }, 'a change of campaigns cannot be written down'),
+  });
 }
 
 async function openSampler({

@@ -3,6 +3,7 @@
  * (`config/README.md`) all come from here. Unknown keys are errors: a misspelt key must not be a silent default.
  */
 import { z } from 'zod';
+import { agents } from './schema/agents.ts';
 import { media } from './schema/media.ts';
 import { group, peer } from './schema/peer.ts';
 import { checkRoutes } from './schema/routes.ts';
@@ -52,6 +53,7 @@ export const configSchema = z
           .describe('what a missing reference of `mandate` does: a warning, or nothing is recorded'),
       })
       .prefault({}),
+    agents,
     http: z
       .strictObject({ address: z.string().default('127.0.0.1'), port: port.default(9464) })
       .prefault({})

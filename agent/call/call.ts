@@ -18,6 +18,7 @@ import { readReplaces, writeReplaces } from '../sip/replaces.ts';
 import { parties, type SelectedCall } from './selected.ts';
 import { trace } from './trace.ts';
 import { renamed } from './transfer.ts';
+import { whyWithheld, type Withheld } from './withheld.ts';
 
 /** Carries a call from its INVITE to its end, and leaves nothing of it behind. */
 export async function carryCall(invite: Invite, house: House): Promise<Outcome> {
@@ -113,7 +114,10 @@ function matchRule(invite: Invite, house: House): CampaignRule | undefined {
   if (campaign === undefined) return undefined;
   const outside = campaign.direction === 'inbound' ? invite.caller : invite.called;
   const today = new Date(house.now() / 1_000).toISOString().slice(0, 10);
-  return house.ruleFor(campaign, { outside: [outside], header: (name) => invite.header(name), today });
+  const header = (name: string): string | undefined => invite.header(name);
+  const rule = house.ruleFor(house.live.now(campaign), { outside: [outside], header, today });
+  const withheld = whyWithheld(campaign, { called: invite.called, caller: invite.caller, header }, house);
+  return withheld === undefined ? rule : { ...rule, withheld };
 }
 
 /** Draws, carries the call as the draw says, and settles the draw with what became of it. */
@@ -165,14 +169,18 @@ async function carrySampled(call: PassedCall, rule: CampaignRule): Promise<Outco
   }
 }
 
-/** What the law blocks, or is recorded on demand only, takes no place in the sample. */
-function whyUndrawn({ campaign, constraint }: CampaignRule): 'law' | 'on-demand' | undefined {
+type Undrawn = Withheld | 'law' | 'on-demand';
+
+/** What is withheld, what the law blocks, or is recorded on demand only, takes no place in the sample. */
+function whyUndrawn({ campaign, constraint, withheld }: CampaignRule): Undrawn | undefined {
+  if (withheld !== undefined) return withheld;
   if (constraint.blocked.length > 0) return 'law';
   return campaign.trigger === 'on-demand' ? 'on-demand' : undefined;
 }
 
-async function carryUndrawn(call: PassedCall, rule: CampaignRule, reason: string): Promise<Outcome> {
+async function carryUndrawn(call: PassedCall, rule: CampaignRule, reason: Undrawn): Promise<Outcome> {
   const { invite, house } = call;
+  house.metrics.undrawn(rule.campaign.name, reason);
   const epoch = epochOf(new Date(house.now() / 1_000));
   writeDecision(
     invite,

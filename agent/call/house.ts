@@ -5,6 +5,7 @@ import type { Config } from '../../config/schema.ts';
 import type { RecordingSink } from '../../media/fork/sink.ts';
 import type { MediaPlane } from '../../media/plane.ts';
 import type { Campaigns } from '../campaigns/campaigns.ts';
+import type { LiveCampaigns } from '../campaigns/live.ts';
 import type { CallRegistry } from './registry.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Sampler } from '../sampling/sampler.ts';
@@ -17,6 +18,8 @@ export type { CampaignRule } from './rules.ts';
 export interface House {
   config: Config;
   campaigns: Campaigns;
+  /** What was changed since the campaigns file was read: asked for each call. */
+  live: LiveCampaigns;
   ruleFor: RuleOf;
   sampler: Sampler;
   ledger: Ledger;

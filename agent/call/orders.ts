@@ -85,7 +85,8 @@ function confirmed(done: boolean): Obeyed {
 }
 
 /** Why no order may start a recording under a rule: the campaign does not want it, or the law blocks it. */
-export function whyNoOrder({ campaign, constraint }: CampaignRule): string | undefined {
+export function whyNoOrder({ campaign, constraint, withheld }: CampaignRule): string | undefined {
+  if (withheld !== undefined) return `not recorded: ${withheld}`;
   if (!campaign.onDemand && campaign.trigger !== 'on-demand') return 'the campaign does not allow it';
   return constraint.blocked[0]?.text;
 }

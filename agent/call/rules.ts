@@ -4,11 +4,14 @@ import type { Prompt } from '../../media/prompts/prompt.ts';
 import type { Constraint } from '../law/constraint.ts';
 import type { Law } from '../law/law.ts';
 import { numberPlaces } from '../law/touch.ts';
+import type { Withheld } from './withheld.ts';
 
 export interface CampaignRule {
   campaign: Campaign;
   constraint: Constraint;
   prompt: Prompt;
+  /** Why this call may not be recorded though its campaign and the law would let it be. */
+  withheld?: Withheld | undefined;
 }
 
 /** What of a call decides its rule within its campaign. */
@@ -43,7 +46,8 @@ export async function prepareRules(
   loadPrompt: (name: string) => Promise<Prompt>,
   today: string,
 ): Promise<RuleOf> {
-  const spoken = new WeakMap<Campaign, { usual: Spoken; translations: Translated[] }>();
+  // By name: what is changed while it runs makes another object of a campaign, with the same voice.
+  const spoken = new Map<string, { usual: Spoken; translations: Translated[] }>();
   for (const campaign of campaigns) {
     law.take(campaign, today);
     const { prompt, consentPrompt, translations } = campaign.announcement;
@@ -54,11 +58,11 @@ export async function prepareRules(
       consentPrompt:
         of.consentPrompt === undefined ? usual.consentPrompt : await loadPrompt(of.consentPrompt),
     }));
-    spoken.set(campaign, { usual, translations: await Promise.all(others) });
+    spoken.set(campaign.name, { usual, translations: await Promise.all(others) });
   }
   return (campaign, call) => {
     const constraint = law.constrain(campaign, call);
-    const { usual, translations } = spoken.get(campaign)!;
+    const { usual, translations } = spoken.get(campaign.name)!;
     const { prompt, consentPrompt } = translationFor(campaign, translations, call) ?? usual;
     return { campaign, constraint, prompt: constraint.mode === 'consent' ? consentPrompt : prompt };
   };

@@ -78,6 +78,25 @@ export type LedgerEvent =
       proof: string | undefined;
     }
   | { kind: 'recording.exported'; recording: RecordingId; by: string; reason: string }
+  /**
+   * A change of the live state that this agent learnt (`agent/campaigns/changes.ts`): versions leave no gap, and one that
+   * stands twice (`change` is the same) was written twice, not done twice.
+   */
+  | {
+      kind: 'campaigns.changed';
+      version: number;
+      change: string;
+      what: string;
+      /** A campaign, a stop's scope, an agent, an objection's hash. */
+      subject: string;
+      by: string;
+      decidedAt: string;
+      reason: string | undefined;
+      from?: Record<string, string | number | boolean>;
+      to?: Record<string, string | number | boolean>;
+      /** Of an approval: the other of the two persons. */
+      proposedBy?: string;
+    }
   | {
       kind: 'call.ended';
       call: CallId;

@@ -58,6 +58,11 @@ export class Metrics {
     'campaign',
     'result',
   ]);
+  readonly #undrawn = this.#counter(
+    'undrawn_total',
+    'Calls of a campaign that took no part in the draw, by reason.',
+    ['campaign', 'reason'],
+  );
   readonly #decisionTime = new Histogram({
     name: 'tacet_decision_seconds',
     help: 'Time from the INVITE to the decision whether the call falls in the sample.',
@@ -161,6 +166,10 @@ export class Metrics {
   decision(campaign: string, result: DecisionResult, seconds: number): void {
     this.#decisions.inc({ campaign, result });
     this.#decisionTime.observe(seconds);
+  }
+
+  undrawn(campaign: string, reason: string): void {
+    this.#undrawn.inc({ campaign, reason: label(reason) });
   }
 
   refusal(means: string): void {
