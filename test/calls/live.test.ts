@@ -55,9 +55,7 @@ test.each<[reason: string, order: (tacet: Tacet) => Promise<unknown>, options?: 
   await order(tacet);
   await callOnce(site);
   await tacet.drain();
-  expect(await decisions(site)).toEqual([
-    expect.objectContaining({ selected: false, reason }),
-  ]);
+  expect(await decisions(site)).toEqual([expect.objectContaining({ selected: false, reason })]);
   expect(await site.recordings()).toEqual([]);
 });
 
