@@ -46,14 +46,29 @@ export class FarEnd {
     this.#learned = undefined;
   }
 
-  /** Next packet into `buffer`: its length, 0 for one that is not the far end's, -1 when none is left. */
-  receive(buffer: Uint8Array, source: Uint8Array, now: number): number {
+  /**
+   * Next packet into `buffer`: its length, 0 for one that cannot be the far end's, -1 when none is left. Nothing is locked
+   * by it until it is `trust`ed.
+   */
+  receive(buffer: Uint8Array, source: Uint8Array): number {
     const length = native.receiveFrom(this.fd, buffer, source);
     if (length < 0) {
       this.#clean = this.#connected && native.lastError() === eagain;
       return -1;
     }
-    return this.#admit(source, now) ? length : 0;
+    return this.#admits(source) ? length : 0;
+  }
+
+  /** What came last is the far end's, as far as can be known (under SRTP: it had the key). It is where that came from. */
+  trust(source: Uint8Array, now: number): void {
+    const signalled = this.#signalled;
+    if (this.#connected || signalled === undefined) return;
+    if (sameAddress(source, signalled, true)) this.#lock(signalled);
+    else if (this.#learned === undefined) {
+      this.#learned = source.slice(0, signalled.length);
+      this.#learnedAt = now;
+      this.#target = this.#learned;
+    } else if (now - this.#learnedAt > learningMs) this.#lock(this.#learned);
   }
 
   /** @returns false when there is nowhere to send to, or the kernel took nothing */
@@ -72,25 +87,14 @@ export class FarEnd {
     return this.#clean;
   }
 
-  #admit(source: Uint8Array, now: number): boolean {
+  #admits(source: Uint8Array): boolean {
     const signalled = this.#signalled;
     if (signalled === undefined) return false;
     if (this.#clean) return true;
     if (this.#connected) return sameAddress(source, this.#target ?? signalled, true);
-    if (sameAddress(source, signalled, true)) {
-      this.#lock(signalled);
-      return true;
-    }
+    if (sameAddress(source, signalled, true)) return true;
     if (this.#latching !== 'address' || !sameAddress(source, signalled, false)) return false;
-    if (this.#learned === undefined) {
-      this.#learned = source.slice(0, signalled.length);
-      this.#learnedAt = now;
-      this.#target = this.#learned;
-      return true;
-    }
-    if (!sameAddress(source, this.#learned, true)) return false;
-    if (now - this.#learnedAt > learningMs) this.#lock(this.#learned);
-    return true;
+    return this.#learned === undefined || sameAddress(source, this.#learned, true);
   }
 
   #lock(remote: Uint8Array): void {

@@ -77,12 +77,15 @@ export class WorkerSide implements Disposable {
 
   /** The far end agreed to new terms. A new address is latched afresh; the same one keeps its lock. */
   agree(terms: SideTerms | undefined): void {
-    this.#terms = terms;
-    this.#guard = terms?.srtp === undefined ? undefined : this.#guards.of(terms.srtp);
-    if (terms === undefined) {
+    const guard = terms?.srtp === undefined ? undefined : this.#guards.of(terms.srtp);
+    // A place that was locked without a key is not to be believed where there is one.
+    if (terms === undefined || (guard !== undefined && this.#guard === undefined)) {
       this.rtp.forget();
       this.rtcp.forget();
-    } else {
+    }
+    this.#terms = terms;
+    this.#guard = guard;
+    if (terms !== undefined) {
       const { words } = this.#bench;
       words[this.#first + sideWords.stream + streamWords.ticksPerMs] = terms.clockRate / 1_000;
       words[this.#first + sideWords.receiver + receiverWords.ticksPerMs] = terms.clockRate / 1_000;
@@ -107,29 +110,32 @@ export class WorkerSide implements Disposable {
   /** Next packet of the far end; its length, 0 for one that may not be heard, -1 when none is left. */
   receive(now: number): number {
     const { packet, source, words } = this.#bench;
-    const length = this.rtp.receive(packet.bytes, source, now);
-    if (length > 0) {
-      this.#publish();
-      return this.#guard === undefined ? length : this.#authentic(this.#guard.open(packet.bytes, length));
-    }
+    const length = this.rtp.receive(packet.bytes, source);
     if (length === 0) {
       words[this.#first + sideWords.wrongSource]! += 1;
       this.#bench.totals[totals['wrong-source']]! += 1;
-    } else this.#publish();
-    return length;
+      return 0;
+    }
+    const open = length < 0 || this.#guard === undefined ? length : this.#guard.open(packet.bytes, length);
+    this.#heard(this.rtp, open, now);
+    this.#publish();
+    return open;
   }
 
   /** Next RTCP packet of the far end, as `receive`. */
   receiveRtcp(now: number): number {
     const { packet, source } = this.#bench;
-    const length = this.rtcp.receive(packet.bytes, source, now);
-    if (length <= 0 || this.#guard === undefined) return length;
-    return this.#authentic(this.#guard.openRtcp(packet.bytes, length));
+    const length = this.rtcp.receive(packet.bytes, source);
+    if (length <= 0) return length;
+    const open = this.#guard === undefined ? length : this.#guard.openRtcp(packet.bytes, length);
+    this.#heard(this.rtcp, open, now);
+    return open;
   }
 
-  #authentic(length: number): number {
-    if (length === 0) this.#bench.totals[totals.unauthentic]! += 1;
-    return length;
+  /** Only who is the far end for sure may say where it is: who knows its address alone takes nobody's place. */
+  #heard(socket: FarEnd, length: number, now: number): void {
+    if (length > 0) socket.trust(this.#bench.source, now);
+    else if (length === 0) this.#bench.totals[totals.unauthentic]! += 1;
   }
 
   [Symbol.dispose](): void {

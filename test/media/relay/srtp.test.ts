@@ -5,6 +5,8 @@ import { expect, test } from 'vitest';
 import type { CallId } from '../../../config/units.ts';
 import { decodeBatch } from '../../../media/fork/batch.ts';
 import { openRelay } from '../../../media/relay/relay.ts';
+import { MasterKey } from '../../../media/srtp/keys.ts';
+import { SrtpSender } from '../../../media/srtp/srtp.ts';
 import { suites, type SuiteName } from '../../../media/srtp/suites.ts';
 import { freePort, freePortRange } from '../../peers/free-port.ts';
 import { rtpPacket } from '../../peers/pcap.ts';
@@ -34,6 +36,7 @@ async function telephone() {
         '127.0.0.1',
       );
     },
+    send: (to: number, bytes: Uint8Array) => void socket.send(bytes, to, '127.0.0.1'),
     async hears(count: number): Promise<void> {
       while (heard.length < count) await once(socket, 'message');
     },
@@ -149,4 +152,49 @@ test('who has no key is not heard, and is counted', async () => {
   for (let turn = 0; turn < 5; turn++) customer.say(port, turn);
   await expect.poll(() => plane.statistics().packetsDropped.unauthentic).toBe(5);
   expect(agent.heard).toEqual([]);
+});
+
+test("latching follows the packets that have the key: who knows the address alone takes nobody's place", async () => {
+  await using plane = openRelay({
+    address: '127.0.0.1',
+    ports: await freePortRange(40),
+    workers: 1,
+    latching: 'address',
+  });
+  // A telephone behind a NAT: what it signalled is held by an injector, and another one is at the same address.
+  await using signalled = await telephone();
+  await using injector = await telephone();
+  await using phone = await telephone();
+  await using agent = await telephone();
+  await using session = await plane.open(call);
+  const key = new Uint8Array(30).fill(0x5a);
+  const line = `a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${Buffer.from(key).toString('base64')}\r\n`;
+  const offer = sdp(signalled.port, line, 'RTP/SAVP');
+  const port = portOf(await session.caller.answer(offer, undefined, 'accept'));
+  const agentPort = portOf(await session.agent.offer());
+  await session.agent.accept(agent.sdp);
+  await session.connect();
+  for (const stranger of [injector, signalled]) stranger.say(port, 1);
+  await expect.poll(() => plane.statistics().packetsDropped.unauthentic).toBe(2);
+
+  using sender = new SrtpSender({
+    suite: suites.AES_CM_128_HMAC_SHA1_80,
+    key: MasterKey.take(key),
+    mkiBytes: 0,
+  });
+  const speak = (sequence: number): void => {
+    const payload = new Uint8Array(160).fill(2);
+    const packet = new Uint8Array(256);
+    packet.set(rtpPacket({ type: 8, marker: false, sequence, timestamp: sequence * 160, ssrc: 9, payload }));
+    phone.send(port, packet.subarray(0, sender.protect(packet, 172)));
+  };
+  speak(1);
+  await agent.hears(1);
+  for (const stranger of [injector, signalled]) stranger.say(port, 1);
+  speak(2);
+  await agent.hears(2);
+  agent.say(agentPort, 3);
+  await phone.hears(1);
+  expect(agent.heard.map((packet) => packet[20])).toEqual([2, 2]);
+  expect([injector.heard, signalled.heard]).toEqual([[], []]);
 });
