@@ -85,8 +85,9 @@ export interface MediaSide {
    * Our offer to this side's far end: the codecs that the other side offered, in its order, telephone-event always.
    *
    * @param srtp given when another peer is asked than before: what the site wants of it; it starts with fresh keys
+   * @param to `anyone` where another telephone may answer than before: it is offered a key that was used for none
    */
-  offer(direction?: Direction, srtp?: SrtpPolicy): Promise<string>;
+  offer(direction?: Direction, srtp?: SrtpPolicy, to?: 'same' | 'anyone'): Promise<string>;
   /** The far end's answer to our last offer on this side. @throws SdpRefused */
   accept(answer: string): Promise<void>;
   /** Direction of the last description that the far end gave. A hold is `sendonly`, `inactive` or address 0.0.0.0. */

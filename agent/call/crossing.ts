@@ -111,7 +111,7 @@ async function crossOfferless(
   }
   return {
     ...offered,
-    sdp: await asking.offer(asked.remoteDirection),
+    sdp: await asking.offer(asked.remoteDirection, undefined, 'anyone'),
     acknowledge: async (answer) => {
       await take(asking, answer);
       const direction = answerDirection(asked.remoteDirection, asking.remoteDirection);
@@ -127,7 +127,11 @@ export function answerAlone(leg: Pick<Leg, 'onReoffer'>, media: MediaSession, si
     if (offer === undefined) {
       return method === 'UPDATE'
         ? { status: 200, sdp: undefined }
-        : { status: 200, sdp: await media[side].offer(), acknowledge: (answer) => take(media[side], answer) };
+        : {
+            status: 200,
+            sdp: await media[side].offer(undefined, undefined, 'anyone'),
+            acknowledge: (answer) => take(media[side], answer),
+          };
     }
     return await answerOffer(media, side, { text: offer, type: contentType });
   });

@@ -1,6 +1,8 @@
 /** Whether Tacet stands in a call's media: taking ourselves out of it, and in. */
 import type { Side } from '../../config/units.ts';
 import { SdpRefused, type MediaSession } from '../../media/plane.ts';
+import { holdsKeys } from '../../media/sdp/audio.ts';
+import type { SrtpPolicy } from '../../media/srtp/agreement.ts';
 import { directCrossing, otherSide } from './crossing.ts';
 import type { Pair } from './legs.ts';
 import { accepts } from './selected.ts';
@@ -51,40 +53,70 @@ async function stay(media: MediaSession | undefined, offer: string): Promise<str
 /**
  * Brings us into the media of a call that flows directly: both sides are known to the media plane before either is asked
  * to send its media to us. If one refuses, the other goes back to where it was and nothing has changed.
+ *
+ * @param srtp what the site wants of the peer of each leg
  */
-export function enterMedia(pair: Pair, media: MediaSession): Promise<boolean> {
+export function enterMedia(
+  pair: Pair,
+  media: MediaSession,
+  srtp: Record<Side, SrtpPolicy>,
+): Promise<boolean> {
   return pair.inTurn(async () => {
-    const { caller, agent } = pair.legs;
-    if (!(await knows(media, 'caller', caller.agreed.remote))) return false;
-    if (!(await knows(media, 'agent', agent.agreed.remote))) return false;
+    const told = { caller: pair.legs.caller.agreed, agent: pair.legs.agent.agreed };
+    const before = { caller: told.caller.local, agent: told.agent.local };
+    const keyed = { caller: false, agent: false };
+    for (const side of ['caller', 'agent'] as const) {
+      const knowledge = await knows(media, side, told[side].remote, srtp[side]);
+      if (knowledge === undefined) return false;
+      keyed[side] = knowledge.keyed;
+    }
     await media.connect();
-    const before = agent.agreed.local;
-    if (!(await moves(pair, media, 'agent'))) return false;
-    if (await moves(pair, media, 'caller')) return true;
-    if (before !== undefined) await pair.insist('agent', { method: 'INVITE', offer: before });
-    return false;
+    const moved: Side[] = [];
+    for (const side of ['agent', 'caller'] as const) {
+      const answer = await moves(pair, media, side, keyed[side] ? undefined : srtp[side]);
+      if (answer !== 'refused') moved.push(side);
+      if (answer !== 'anchored') {
+        for (const each of moved) {
+          const offer = before[each];
+          if (offer !== undefined) await pair.insist(each, { method: 'INVITE', offer });
+        }
+        return false;
+      }
+    }
+    return true;
   });
 }
 
-async function knows(media: MediaSession, side: Side, description: string | undefined): Promise<boolean> {
+/**
+ * What a party told the other one is all that we know of it. Where it needed no key for that, nothing is said yet of
+ * whether it has one for us. Undefined: it cannot be anchored.
+ */
+async function knows(
+  media: MediaSession,
+  side: Side,
+  description: string | undefined,
+  srtp: SrtpPolicy,
+): Promise<{ keyed: boolean } | undefined> {
   try {
-    if (description !== undefined) await media[side].answer(description);
-    return description !== undefined;
+    if (description === undefined) return undefined;
+    const keyed = holdsKeys(description);
+    await media[side].answer(description, undefined, keyed || srtp !== 'require' ? srtp : 'accept');
+    return { keyed };
   } catch (error) {
-    if (error instanceof SdpRefused) return false;
+    if (error instanceof SdpRefused) return undefined;
     throw error;
   }
 }
 
-async function moves(pair: Pair, media: MediaSession, side: Side): Promise<boolean> {
-  const offer = await media[side].offer(media[otherSide(side)].remoteDirection);
+/** `unusable`: it sends to us already, and must be sent back. */
+async function moves(
+  pair: Pair,
+  media: MediaSession,
+  side: Side,
+  srtp: SrtpPolicy | undefined,
+): Promise<'refused' | 'unusable' | 'anchored'> {
+  const offer = await media[side].offer(media[otherSide(side)].remoteDirection, srtp);
   const { status, sdp } = await pair.insist(side, { method: 'INVITE', offer });
-  if (status >= 300 || sdp === undefined) return false;
-  try {
-    await media[side].accept(sdp);
-    return true;
-  } catch (error) {
-    if (error instanceof SdpRefused) return false;
-    throw error;
-  }
+  if (status >= 300) return 'refused';
+  return sdp !== undefined && (await accepts(media[side], sdp)) ? 'anchored' : 'unusable';
 }

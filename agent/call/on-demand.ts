@@ -7,19 +7,22 @@ import { enterMedia } from './media-path.ts';
 import { whyNoOrder, writeOrder } from './orders.ts';
 import type { Outcome } from './outcome.ts';
 import type { PassedCall } from './pass-through.ts';
+import type { Side } from '../../config/units.ts';
+import type { SrtpPolicy } from '../../media/srtp/agreement.ts';
 import type { Obeyed, PendingOrder } from './registry.ts';
 import type { SelectedCall } from './selected.ts';
 import type { Tape } from './tape.ts';
 import { tell } from './telling.ts';
 
 /**
- * Carries out an order about a call whose media flows directly. Gives the call's outcome when it was brought in and carried to its
+ * Carries out an order about a call whose media flows directly; `srtp` is what the site wants of each leg's peer. Gives the call's outcome when it was brought in and carried to its
  * end, and undefined when the call goes on as it was.
  */
 export async function recordOnDemand(
   passed: PassedCall,
   talk: Talk,
   order: PendingOrder,
+  srtp: Record<Side, SrtpPolicy>,
 ): Promise<Outcome | undefined> {
   const { invite, house, rule, listed } = passed;
   const refuse = async (why: string): Promise<Outcome | undefined> => {
@@ -42,7 +45,7 @@ export async function recordOnDemand(
   }
   await using _session = media;
   const { pair } = talk;
-  if (!(await enterMedia(pair, media)))
+  if (!(await enterMedia(pair, media, srtp)))
     return await refuse('a party did not agree; the call goes on as it was');
 
   const call: SelectedCall = { invite, rule, media, house, listed };

@@ -1,4 +1,6 @@
 /** A call that is not recorded: signalling only. The parties' SDP is untouched, media flows directly. */
+import type { Side } from '../../config/units.ts';
+import type { SrtpPolicy } from '../../media/srtp/agreement.ts';
 import type { Invite } from '../sip/invite.ts';
 import { InviteCancelled } from '../sip/invite.ts';
 import type { Leg } from '../sip/leg.ts';
@@ -37,8 +39,12 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
   const { body: sdp, contentType } = invite;
   const { headers } = passed;
   let early: string | undefined;
+  let asked = invite.from.srtp;
   const dialled = await callRoute(invite, house, {
-    body: () => Promise.resolve(sdp === undefined ? { sdp, headers } : { sdp, contentType, headers }),
+    body: (to) => {
+      asked = to.srtp;
+      return Promise.resolve(sdp === undefined ? { sdp, headers } : { sdp, contentType, headers });
+    },
     onProgress: (status, described) => {
       early = described ?? early;
       invite.progress(status, described);
@@ -74,10 +80,17 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
     if (far === undefined)
       return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: 'no answer in ACK' };
     passed.onAnswered?.();
-    const legs = invite.from.kind === 'trunk' ? { caller: near, agent: far } : { caller: far, agent: near };
+    const inbound = invite.from.kind === 'trunk';
+    const legs = inbound ? { caller: near, agent: far } : { caller: far, agent: near };
+    const [callers, agents] = inbound ? [invite.from.srtp, asked] : [asked, invite.from.srtp];
     using limit = callLimit(house);
     const pair = new Pair(legs, directCrossing);
-    return await talk(call, passed, { pair, talking: pair.carry(limit.signal), limit });
+    return await talk(
+      call,
+      passed,
+      { pair, talking: pair.carry(limit.signal), limit },
+      { caller: callers, agent: agents },
+    );
   } catch (error) {
     if (!(error instanceof InviteCancelled) && !invite.cancelled.aborted) throw error;
     if (dialled.kind === 'offered') await dialled.release();
@@ -88,7 +101,12 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
 }
 
 /** Nobody listens, until the call ends or somebody orders it to be recorded. */
-async function talk(call: PassedCall, { kind, detail }: PassedAs, talk: Talk): Promise<Outcome> {
+async function talk(
+  call: PassedCall,
+  { kind, detail }: PassedAs,
+  talk: Talk,
+  srtp: Record<Side, SrtpPolicy>,
+): Promise<Outcome> {
   const { listed, house } = call;
   const { pair, talking } = talk;
   pair.intercept = (_from, request, pass) => pass(withDialogsRenamed(request, house.calls));
@@ -98,7 +116,7 @@ async function talk(call: PassedCall, { kind, detail }: PassedAs, talk: Talk): P
     const turn = await firstOf({ ended: () => talking, ordered: (over) => listed.ordered(over) });
     if (turn.won === 'ended') return { kind, answered: true, hungUpBy: turn.value.by, detail };
     const order = listed.take();
-    const recorded = order === undefined ? undefined : await recordOnDemand(call, talk, order);
+    const recorded = order === undefined ? undefined : await recordOnDemand(call, talk, order, srtp);
     if (recorded !== undefined) return recorded;
   }
 }

@@ -102,8 +102,11 @@ export class Negotiation implements Disposable {
     );
   }
 
-  /** @param peer the policy of a peer that is asked for the first time: what another one agreed to is not its business */
-  offer(direction: Direction, peer?: SrtpPolicy): string {
+  /**
+   * @param peer the policy of a peer that is asked for the first time: what another one agreed to is not its business
+   * @param to `anyone`: another telephone may answer, which counts our packets from nought
+   */
+  offer(direction: Direction, peer?: SrtpPolicy, to: 'same' | 'anyone' = 'same'): string {
     if (peer !== undefined) {
       this.#policy = peer;
       this.agreement = unspoken;
@@ -123,7 +126,7 @@ export class Negotiation implements Disposable {
         telephoneEvent: event,
         rtcpMux: terms?.rtcpMux === true,
         protocol: keys && secure ? 'RTP/SAVP' : 'RTP/AVP',
-        crypto: keys ? this.#keys.offer(srtp).map(writeCrypto) : [],
+        crypto: keys ? this.#keys.offer(srtp, to).map(writeCrypto) : [],
         direction,
       }),
     );

@@ -60,8 +60,8 @@ export class RelaySide implements MediaSide, Disposable {
     return answer;
   }
 
-  offer(direction: Direction = 'sendrecv', srtp?: SrtpPolicy): Promise<string> {
-    return Promise.resolve(this.#negotiation.offer(direction, srtp));
+  offer(direction: Direction = 'sendrecv', srtp?: SrtpPolicy, to?: 'same' | 'anyone'): Promise<string> {
+    return Promise.resolve(this.#negotiation.offer(direction, srtp, to));
   }
 
   async accept(answer: string): Promise<void> {

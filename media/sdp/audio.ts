@@ -97,6 +97,11 @@ export function offersImage(sdp: string): boolean {
   return parseSdp(sdp).media.some(({ kind, port }) => kind === 'image' && port !== 0);
 }
 
+/** Whether a description holds keys (RFC 4568), of whatever suite. @throws SdpRefused */
+export function holdsKeys(sdp: string): boolean {
+  return parseSdp(sdp).media.some(({ lines }) => attribute(lines, 'crypto') !== undefined);
+}
+
 interface Stream {
   index: number;
   secure: boolean;

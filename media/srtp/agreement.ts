@@ -38,10 +38,11 @@ export class KeyChain implements Disposable {
     return { suite, tag, mkiBytes, theirs, own: this.#newKey(suite) };
   }
 
-  /** The lines of our offer. An agreement that stands is offered again as it is. */
-  offer(before: SrtpAgreed | undefined): readonly CryptoLine[] {
+  /** The lines of our offer. An agreement that stands is offered again as it is, to `anyone` with another key. */
+  offer(before: SrtpAgreed | undefined, to: 'same' | 'anyone' = 'same'): readonly CryptoLine[] {
     if (before !== undefined) {
-      this.#offered = [{ tag: 1, suite: before.suite, key: before.own, mkiBytes: 0 }];
+      const key = to === 'same' ? before.own : this.#newKey(before.suite);
+      this.#offered = [{ tag: 1, suite: before.suite, key, mkiBytes: 0 }];
     } else if (this.#offered.length === 0) {
       this.#offered = offeredSuites.map((name, at) => ({
         tag: at + 1,

@@ -3,6 +3,7 @@ import { anchoredCrossing } from '../../../agent/call/crossing.ts';
 import { Pair } from '../../../agent/call/legs.ts';
 import { enterMedia, leaveMedia } from '../../../agent/call/media-path.ts';
 import type { Reoffer, ReofferAnswer } from '../../../agent/sip/leg.ts';
+import type { SrtpPolicy } from '../../../media/srtp/agreement.ts';
 import { SdpRefused, type Direction, type MediaSession, type MediaSide } from '../../../media/plane.ts';
 import { fakeLeg } from './fake-leg.ts';
 
@@ -19,13 +20,18 @@ function fakeMedia(said: Record<'caller' | 'agent', Direction> = { caller: 'send
       get remoteDirection() {
         return said[name];
       },
-      answer: async (offer: string, direction?: Direction) => {
+      answer: async (offer: string, direction?: Direction, srtp?: SrtpPolicy) => {
+        if (srtp !== undefined) log.push(`${name} under ${srtp}`);
         if (nameOf(offer) === 'broken') throw new SdpRefused('no-codec', 'video only');
         log.push(`${name} answers ${nameOf(offer)}${direction === undefined ? '' : ` ${direction}`}`);
         return `${name}-answer`;
       },
-      offer: async (direction?: Direction) => `${name}-offer ${direction ?? ''}`.trim(),
-      accept: async (answer: string) => void log.push(`${name} accepts ${nameOf(answer)}`),
+      offer: async (direction?: Direction, srtp?: SrtpPolicy) =>
+        [`${name}-offer`, direction, srtp].filter((word) => word !== undefined).join(' '),
+      accept: async (answer: string) => {
+        if (nameOf(answer) === 'unusable') throw new SdpRefused('transport', 'no key');
+        log.push(`${name} accepts ${nameOf(answer)}`);
+      },
     }) as unknown as MediaSide;
   const media = {
     caller: side('caller'),
@@ -180,6 +186,8 @@ test('a party that does not let us out leaves both where they were', async () =>
   expect(pair.crossing).toBe(before);
 });
 
+const policies = { caller: 'accept', agent: 'accept' } as const;
+
 const known = (name: string) => ({ local: `told to ${name}`, remote: offering(name) });
 
 test('coming into the media asks both parties, the agent first', async () => {
@@ -191,8 +199,8 @@ test('coming into the media asks both parties, the agent first', async () => {
     }, known(name));
   const { media } = fakeMedia({ caller: 'sendrecv', agent: 'sendrecv' });
   const pair = new Pair({ caller: leg('caller').leg, agent: leg('agent').leg }, crossing(media).cross);
-  expect(await enterMedia(pair, media)).toBe(true);
-  expect(asked).toEqual(['agent: agent-offer sendrecv', 'caller: caller-offer sendrecv']);
+  expect(await enterMedia(pair, media, policies)).toBe(true);
+  expect(asked).toEqual(['agent: agent-offer sendrecv accept', 'caller: caller-offer sendrecv accept']);
 });
 
 test('when the caller does not agree, the agent is sent back to where it was', async () => {
@@ -200,7 +208,7 @@ test('when the caller does not agree, the agent is sent back to where it was', a
   const agent = fakeLeg(() => held, known('agent'));
   const { media } = fakeMedia();
   const pair = new Pair({ caller: caller.leg, agent: agent.leg }, crossing(media).cross);
-  expect(await enterMedia(pair, media)).toBe(false);
+  expect(await enterMedia(pair, media, policies)).toBe(false);
   expect(agent.log.at(-1)).toBe('INVITE told to agent');
 });
 
@@ -209,6 +217,36 @@ test('a call in a codec that we do not have is left alone', async () => {
   const agent = fakeLeg(() => held, known('agent'));
   const { media } = fakeMedia();
   const pair = new Pair({ caller: caller.leg, agent: agent.leg }, crossing(media).cross);
-  expect(await enterMedia(pair, media)).toBe(false);
+  expect(await enterMedia(pair, media, policies)).toBe(false);
   expect([caller.log, agent.log]).toEqual([[], []]);
 });
+
+test.each([
+  ['that asked the other for no key is offered one, where its peer must have it', '', 'accept', 'require'],
+  ['that had a key is held to it', 'a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n', 'require', undefined],
+] as const)('a party %s', async (_who, key, described, offered) => {
+  const agent = fakeLeg(() => held, { local: 'told', remote: `${offering('agent')}${key}` });
+  const caller = fakeLeg(() => held, known('caller'));
+  const { media, log } = fakeMedia({ caller: 'sendrecv', agent: 'sendrecv' });
+  const pair = new Pair({ caller: caller.leg, agent: agent.leg }, crossing(media).cross);
+  expect(await enterMedia(pair, media, { caller: 'off', agent: 'require' })).toBe(true);
+  expect(log.filter((line) => line.includes('under'))).toEqual([
+    'caller under off',
+    `agent under ${described}`,
+  ]);
+  expect(agent.log).toEqual([`INVITE ${['agent-offer', 'sendrecv', offered].join(' ').trim()}`]);
+});
+
+test.each(['agent', 'caller'] as const)(
+  'when the %s answers with what cannot be anchored, whoever sends to us already is sent back',
+  async (unusable) => {
+    const leg = (name: 'caller' | 'agent') =>
+      fakeLeg(() => ({ status: 200, sdp: name === unusable ? offering('unusable') : 'words' }), known(name));
+    const [caller, agent] = [leg('caller'), leg('agent')];
+    const { media } = fakeMedia();
+    const pair = new Pair({ caller: caller.leg, agent: agent.leg }, crossing(media).cross);
+    expect(await enterMedia(pair, media, policies)).toBe(false);
+    expect(agent.log.at(-1)).toBe('INVITE told to agent');
+    expect(caller.log.slice(1)).toEqual(unusable === 'caller' ? ['INVITE told to caller'] : []);
+  },
+);

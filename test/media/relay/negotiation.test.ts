@@ -180,6 +180,19 @@ test('the next peer that is asked sees none of the keys of the one before', () =
   expect(lines(agent.offer(both, 'off'))).toEqual([]);
 });
 
+test('whoever may answer an offer that was asked of us gets a key that nobody had; until the answer the old one stands', () => {
+  const { caller } = pair();
+  const first = lines(caller.answer(sdp('PCMA', { proto: 'RTP/SAVP', key: 1 }), both, 'accept'));
+  const before = caller.agreement.srtp;
+  const second = lines(caller.offer(both, undefined, 'anyone'));
+  expect(second).toHaveLength(1);
+  expect(second).not.toEqual(first);
+  expect(caller.agreement.srtp).toBe(before);
+  caller.accept(sdp('PCMA', { proto: 'RTP/SAVP', key: 5 }));
+  expect(caller.agreement.srtp?.own.equals(before!.own)).toBe(false);
+  expect(lines(caller.offer(both))).toEqual(second);
+});
+
 test('a hold keeps the keys, a new key of the far end changes ours', () => {
   const { caller } = pair();
   const offer = sdp('PCMA', { proto: 'RTP/SAVP', key: 1 });
