@@ -1,6 +1,7 @@
 /** One side of a session as the call sees it: SDP in and out, prompts, keys. The packets are the worker's. */
 import type { Side } from '../../config/units.ts';
 import type { CodecName } from '../codec/formats.ts';
+import { HeardKeys } from '../dtmf/heard-keys.ts';
 import type { Direction, MediaSide, Played, PressedDigit } from '../plane.ts';
 import type { Encoded } from '../prompts/encoded.ts';
 import type { Prompt } from '../prompts/prompt.ts';
@@ -24,8 +25,7 @@ export class RelaySide implements MediaSide, Disposable {
   readonly side: Side;
   readonly #options: RelaySideOptions;
   readonly #negotiation: Negotiation;
-  #listeners = new Set<(digit: PressedDigit) => void>();
-  #unheard: PressedDigit[] = [];
+  readonly #keys = new HeardKeys();
 
   constructor(options: RelaySideOptions) {
     this.side = options.side;
@@ -83,15 +83,12 @@ export class RelaySide implements MediaSide, Disposable {
   }
 
   onDigit(listener: (digit: PressedDigit) => void): Disposable {
-    this.#listeners.add(listener);
-    for (const digit of this.#unheard.splice(0)) listener(digit);
-    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+    return this.#keys.listen(listener);
   }
 
   /** A key that the worker heard. */
   heard(digit: PressedDigit): void {
-    if (this.#listeners.size === 0) this.#unheard.push(digit);
-    for (const listener of this.#listeners) listener(digit);
+    this.#keys.heard(digit);
   }
 
   /** What was agreed so far, to come back to. */

@@ -18,9 +18,13 @@ export class RtpengineUnderTest implements AsyncDisposable {
     this.#socket = socket;
   }
 
-  static async start(): Promise<RtpengineUnderTest> {
-    const control = await freePort();
-    const media = await freePortRange(40);
+  /** @param more options of its command line @param control the port on which it is asked */
+  static async start(
+    more: readonly string[] = [],
+    control?: number,
+  ): Promise<RtpengineUnderTest> {
+    control ??= await freePort();
+    const media = await freePortRange(200);
     const program = await Program.start('rtpengine', [
       '--foreground',
       '--table=-1',
@@ -30,8 +34,25 @@ export class RtpengineUnderTest implements AsyncDisposable {
       `--port-max=${media.max}`,
       '--log-stderr',
       '--log-level=6',
+      ...more,
     ]);
     return new RtpengineUnderTest(program, control, createSocket('udp4'));
+  }
+
+  /** Where it is asked. */
+  get address(): { host: string; port: number } {
+    return { host: '127.0.0.1', port: this.#control };
+  }
+
+  /** What it said so far. */
+  get output(): string {
+    return this.#program.output;
+  }
+
+  /** Kills it, as a crash would. */
+  async kill(): Promise<void> {
+    this.#program.signal('SIGKILL');
+    await this.#program.exited;
   }
 
   /** The SDP that it answers a command with. @throws when it refuses, with its reply */

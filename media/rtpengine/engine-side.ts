@@ -1,0 +1,221 @@
+/** One side of a call at rtpengine: SDP in and out, prompts counted by the server, keys out of the copies. */
+import type { EpochMicros, Side } from '../../config/units.ts';
+import { formats, isPlayed, type CodecName } from '../codec/formats.ts';
+import { HeardKeys } from '../dtmf/heard-keys.ts';
+import { TelephoneEventReceiver } from '../dtmf/telephone-event.ts';
+import { SdpRefused, type Direction, type MediaSide, type Played, type PressedDigit } from '../plane.ts';
+import type { Encoded } from '../prompts/encoded.ts';
+import type { Prompt } from '../prompts/prompt.ts';
+import { renderTone, type Tone } from '../prompts/tones.ts';
+import { frameMs } from '../relay/messages.ts';
+import { Negotiation } from '../relay/negotiation.ts';
+import { newRtpHeader, readRtp } from '../rtp/packet.ts';
+import { lostPackets, receivePacket, receiverWords, startReceiver } from '../rtp/receiver.ts';
+import type { SrtpPolicy } from '../srtp/agreement.ts';
+import type { Endpoint, EngineCounts, FarEnd } from './engine-call.ts';
+import type { Line } from './line.ts';
+
+export interface EngineSideHome {
+  /** Tells the server what this side's far end agreed to. */
+  agreed(side: EngineSide): Promise<void>;
+  /** Runs while this side is told something and is therefore in dialogue with our line. */
+  whileApart<Result>(side: EngineSide, run: () => Promise<Result>): Promise<Result>;
+  /** Counts frames that left for a far end. */
+  sent(frames: number): void;
+  /** What the server has counted; undefined when it does not say. */
+  counts(): Promise<Record<Side, EngineCounts> | undefined>;
+}
+
+/** A frame that was sent is counted by the server within milliseconds, if it arrives. */
+const countAttempts = 10;
+const countEveryMs = 20;
+
+export class EngineSide implements MediaSide, Disposable {
+  readonly side: Side;
+  readonly line: Line;
+  readonly #home: EngineSideHome;
+  readonly #negotiation: Negotiation;
+  readonly #keys = new HeardKeys();
+  readonly #events = new TelephoneEventReceiver();
+  readonly #header = newRtpHeader();
+  readonly #words = new Float64Array(receiverWords.size);
+  /** Frames that we sent. */
+  played = 0;
+  lastPacketAt: EpochMicros | undefined;
+
+  /** @param anchor where the far end is to send */
+  constructor(side: Side, line: Line, anchor: Endpoint, home: EngineSideHome) {
+    this.side = side;
+    this.line = line;
+    this.#home = home;
+    this.#negotiation = new Negotiation(anchor);
+    startReceiver(this.#words, 0);
+  }
+
+  set other(other: EngineSide) {
+    this.#negotiation.other = other.#negotiation;
+  }
+
+  get remoteDirection(): Direction {
+    return this.#negotiation.agreement.remote?.direction ?? 'sendrecv';
+  }
+
+  get codecs(): Record<string, string> {
+    return this.#negotiation.agreement.received;
+  }
+
+  get codec(): CodecName | undefined {
+    return this.#negotiation.codec;
+  }
+
+  get stuck(): boolean {
+    return this.#negotiation.stuck;
+  }
+
+  /** What the server must know of the far end; undefined before anything was agreed. */
+  get farEnd(): FarEnd | undefined {
+    const { codec, terms } = this.#negotiation.agreement;
+    if (codec === undefined || terms === undefined) return undefined;
+    const { address, port, eventType, eventClockRate } = terms;
+    const event =
+      eventType === undefined ? undefined : { payloadType: eventType, clockRate: eventClockRate };
+    return { address, port, codec, event, direction: 'sendrecv' };
+  }
+
+  get jitterMs(): number {
+    return this.#words[receiverWords.jitter]! / this.#words[receiverWords.ticksPerMs]!;
+  }
+
+  get packetsLost(): number {
+    return lostPackets(this.#words, 0);
+  }
+
+  get packetsCopied(): number {
+    return this.#words[receiverWords.packets]!;
+  }
+
+  async answer(offer: string, direction?: Direction, srtp?: SrtpPolicy): Promise<string> {
+    refuseSecure(srtp);
+    const answer = this.#negotiation.answer(withoutMux(offer), direction, 'off');
+    await this.#tell();
+    return answer;
+  }
+
+  async offer(direction: Direction = 'sendrecv', srtp?: SrtpPolicy): Promise<string> {
+    refuseSecure(srtp);
+    return Promise.resolve(this.#negotiation.offer(direction, srtp === undefined ? undefined : 'off'));
+  }
+
+  async accept(answer: string): Promise<void> {
+    this.#negotiation.accept(withoutMux(answer));
+    await this.#tell();
+  }
+
+  async play(prompt: Prompt, signal: AbortSignal): Promise<Played> {
+    const { frames, complete } = await this.#play(prompt.encoded, false, signal);
+    return {
+      heardMs: Math.min(frames * frameMs, prompt.durationMs),
+      durationMs: prompt.durationMs,
+      complete,
+    };
+  }
+
+  async playTone(tone: Tone, signal: AbortSignal): Promise<void> {
+    await this.#play(renderTone(tone), true, signal);
+  }
+
+  onDigit(listener: (digit: PressedDigit) => void): Disposable {
+    return this.#keys.listen(listener);
+  }
+
+  /** A copy of what the far end sent. */
+  hear(packet: Uint8Array, arrivedAt: EpochMicros): boolean {
+    const header = this.#header;
+    if (!readRtp(packet, packet.length, header)) return false;
+    this.lastPacketAt = arrivedAt;
+    const { sequence, timestamp, ssrc, payloadType } = header;
+    receivePacket(this.#words, 0, sequence, timestamp, ssrc, arrivedAt / 1_000);
+    if (this.codecs[payloadType]?.startsWith('telephone-event') !== true) return true;
+    const digit = this.#events.receive(packet, header.payloadOffset, header.payloadLength, timestamp);
+    if (digit !== undefined) this.#keys.heard({ digit, at: arrivedAt });
+    return true;
+  }
+
+  /** What was agreed so far, to come back to. */
+  snapshot(): () => Promise<void> {
+    const { agreement } = this.#negotiation;
+    return async () => {
+      this.#negotiation.agreement = agreement;
+      await this.#tell();
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#negotiation[Symbol.dispose]();
+    this.line[Symbol.dispose]();
+  }
+
+  async #tell(): Promise<void> {
+    const { codec } = this;
+    if (codec !== undefined) this.#words[receiverWords.ticksPerMs] = formats[codec].clockRate / 1_000;
+    await this.#home.agreed(this);
+  }
+
+  /**
+   * I1: the server's count of what it took from our line is the media plane's word. What it did not count, or counted while the far end was not in
+   * dialogue with the line or did not listen, was not heard.
+   */
+  async #play(
+    audio: Encoded,
+    repeat: boolean,
+    signal: AbortSignal,
+  ): Promise<{ frames: number; complete: boolean }> {
+    const nothing = { frames: 0, complete: false };
+    const { codec, terms } = this.#negotiation.agreement;
+    if (signal.aborted || codec === undefined || !isPlayed(codec.name) || terms?.listening !== true)
+      return nothing;
+    const { name, payloadType } = codec;
+    const open = (): boolean => {
+      const now = this.#negotiation.agreement.terms;
+      return now?.listening === true && now.codec === name && now.audioType === payloadType;
+    };
+    return this.#home.whileApart(this, async () => {
+      const before = await this.#counted();
+      if (before?.hearsLine !== true) return nothing;
+      const { frames, whole } = await this.line.play(audio, repeat, { codec: name, payloadType, open }, signal);
+      this.played += frames;
+      this.#home.sent(frames);
+      const after = await this.#countedAtLeast(before.played + frames);
+      const counted = after === undefined ? 0 : Math.min(frames, after.played - before.played);
+      return {
+        frames: counted,
+        complete: whole && open() && counted === frames && after?.hearsLine === true && !signal.aborted,
+      };
+    });
+  }
+
+  async #counted(): Promise<EngineCounts | undefined> {
+    return (await this.#home.counts())?.[this.side];
+  }
+
+  async #countedAtLeast(played: number): Promise<EngineCounts | undefined> {
+    let counts: EngineCounts | undefined;
+    for (let attempt = 0; attempt < countAttempts; attempt++) {
+      if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, countEveryMs));
+      counts = await this.#counted();
+      if (counts === undefined || counts.played >= played) break;
+    }
+    return counts;
+  }
+}
+
+/** SRTP is not negotiated on this plane: a peer that insists passes without us, unrecorded. */
+function refuseSecure(srtp: SrtpPolicy | undefined): void {
+  if (srtp === 'require')
+    throw new SdpRefused('transport', 'SRTP is required of this peer, and the rtpengine plane speaks plain RTP');
+}
+
+/** RTCP on a port of its own, which is what the server is told. */
+function withoutMux(sdp: string): string {
+  return sdp.replaceAll(/^a=rtcp-mux(-only)?\r?\n/gmu, '');
+}

@@ -1,0 +1,280 @@
+/** What a call may ask of media, asked of both planes with real packets: the embedded relay and Debian's rtpengine. */
+import { describe, expect, test } from 'vitest';
+import type { CallId } from '../../config/units.ts';
+import { decodeBatch } from '../../media/fork/batch.ts';
+import { SdpRefused, type MediaPlane, type MediaSession, type PressedDigit } from '../../media/plane.ts';
+import { encodeAll } from '../../media/prompts/encoded.ts';
+import type { Prompt } from '../../media/prompts/prompt.ts';
+import { openRelay } from '../../media/relay/relay.ts';
+import { openRtpengine } from '../../media/rtpengine/rtpengine.ts';
+import { freePortRange } from '../peers/free-port.ts';
+import { eventPayload } from '../peers/pcap.ts';
+import { RtpengineUnderTest } from '../peers/rtpengine.ts';
+import { portOf, telephone, type Telephone } from './telephone.ts';
+
+const call = 'call-1' as CallId;
+const never = new AbortController().signal;
+const samples = Int16Array.from({ length: 8 * 300 }, (_, at) => 6_000 * Math.sin(at / 3));
+const prompt: Prompt = { name: 'test', hash: '00', durationMs: 300, encoded: encodeAll(samples) };
+
+type Opened = MediaPlane & AsyncDisposable;
+
+async function relay(): Promise<Opened> {
+  return openRelay({ address: '127.0.0.1', ports: await freePortRange(40), workers: 1 });
+}
+
+async function rtpengine(): Promise<Opened> {
+  await using starting = new AsyncDisposableStack();
+  const engine = starting.use(await RtpengineUnderTest.start());
+  const plane = starting.use(
+    openRtpengine({ servers: [{ ...engine.address, weight: 1 }], address: '127.0.0.1', pingMs: 50 }),
+  );
+  await expect.poll(() => plane.servers()[0]!.up, { timeout: 10_000 }).toBe(true);
+  const held = starting.move();
+  return {
+    open: (id) => plane.open(id),
+    statistics: () => plane.statistics(),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+describe.each([
+  ['relay', relay],
+  ['rtpengine', rtpengine],
+] as const)('the media plane %s', (_name, openPlane) => {
+  /** Both far ends have agreed; where each is to send. */
+  async function agreed(session: MediaSession, caller: Telephone, agent: Telephone) {
+    const callerPort = portOf(await session.caller.answer(caller.sdp));
+    const agentPort = portOf(await session.agent.offer());
+    await session.agent.accept(agent.sdp);
+    return { callerPort, agentPort };
+  }
+
+  const received = async (session: MediaSession, side: 'caller' | 'agent', count: number): Promise<void> =>
+    expect.poll(async () => (await session.statistics())[side].packetsReceived).toBe(count);
+
+  test('tells a caller before an agent is there, to the end, and says so', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using session = await plane.open(call);
+    await session.caller.answer(caller.sdp);
+    expect(session.caller.codec).toBe('PCMA');
+    expect(await session.caller.play(prompt, never)).toEqual({ heardMs: 300, durationMs: 300, complete: true });
+    await caller.hears(15);
+    const heard = Buffer.concat(caller.heard.map((packet) => packet.subarray(12)));
+    expect(heard).toEqual(Buffer.from(new Uint8Array(prompt.encoded.PCMA.bytes)));
+    expect(new Set(caller.heard.map((packet) => packet.readUInt32BE(8))).size).toBe(1);
+  });
+
+  test('a prompt that is cut short is not complete, and says how much was heard', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using session = await plane.open(call);
+    await session.caller.answer(caller.sdp);
+    const cut = new AbortController();
+    const playing = session.caller.play(prompt, cut.signal);
+    await caller.hears(5);
+    cut.abort();
+    const { complete, heardMs } = await playing;
+    expect(complete).toBe(false);
+    expect(heardMs).toBeGreaterThanOrEqual(100);
+    expect(heardMs).toBeLessThan(300);
+  });
+
+  test('a prompt to a far end that holds us is not heard', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using session = await plane.open(call);
+    await session.caller.answer(`${caller.sdp}a=sendonly\r\n`);
+    expect(await session.caller.play(prompt, never)).toMatchObject({ heardMs: 0, complete: false });
+    expect(caller.heard).toEqual([]);
+  });
+
+  test('the far ends hear each other when connected, and neither before nor after', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using agent = await telephone();
+    await using session = await plane.open(call);
+    const { callerPort, agentPort } = await agreed(session, caller, agent);
+    caller.say(callerPort);
+    agent.say(agentPort);
+    await received(session, 'caller', 1);
+    await received(session, 'agent', 1);
+    expect([caller.heard.length, agent.heard.length]).toEqual([0, 0]);
+    await session.connect();
+    caller.say(callerPort);
+    agent.say(agentPort);
+    await Promise.all([caller.hears(1), agent.hears(1)]);
+    await session.disconnect();
+    caller.say(callerPort);
+    agent.say(agentPort);
+    await received(session, 'caller', 3);
+    await received(session, 'agent', 3);
+    expect([caller.heard.length, agent.heard.length]).toEqual([1, 1]);
+  });
+
+  test('each side keeps its port through connect, hold and a new offer', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using agent = await telephone();
+    await using moved = await telephone();
+    await using session = await plane.open(call);
+    const { callerPort, agentPort } = await agreed(session, caller, agent);
+    await session.connect();
+    expect(portOf(await session.caller.answer(`${caller.sdp}a=inactive\r\n`))).toBe(callerPort);
+    expect(portOf(await session.agent.offer())).toBe(agentPort);
+    expect(portOf(await session.caller.answer(moved.sdp))).toBe(callerPort);
+    agent.say(agentPort);
+    await moved.hears(1);
+    moved.say(callerPort);
+    await agent.hears(1);
+    expect(caller.heard).toEqual([]);
+  });
+
+  test('a far end told while connected hears the prompt alone, and the other again after', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using agent = await telephone();
+    await using session = await plane.open(call);
+    const { agentPort } = await agreed(session, caller, agent);
+    await session.connect();
+    const telling = session.caller.play(prompt, never);
+    await caller.hears(3);
+    agent.say(agentPort, { payload: new Uint8Array(160).fill(1) });
+    expect((await telling).complete).toBe(true);
+    await caller.hears(15);
+    const said = (packet: Buffer): boolean => packet.subarray(12).every((byte) => byte === 1);
+    expect(caller.heard.filter(said)).toEqual([]);
+    agent.say(agentPort, { payload: new Uint8Array(160).fill(1) });
+    await caller.hears(16);
+    expect(caller.heard.filter(said)).toHaveLength(1);
+  });
+
+  test('a key is heard once, at its first packet, also before anybody listens and while a prompt plays', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using session = await plane.open(call);
+    const port = portOf(await session.caller.answer(caller.sdp));
+    const press = (digit: string, durationMs: number, timestamp: number): void =>
+      caller.say(port, { type: 101, payload: eventPayload(digit, false, durationMs), timestamp });
+    press('2', 20, 5_000);
+    press('2', 40, 5_000);
+    await received(session, 'caller', 2);
+    await expect.poll(async () => (await session.statistics()).caller.lastPacketAt).toBeDefined();
+    const pressed: PressedDigit[] = [];
+    using _listening = session.caller.onDigit((digit) => pressed.push(digit));
+    await expect.poll(() => pressed.map(({ digit }) => digit)).toEqual(['2']);
+    const telling = session.caller.play(prompt, never);
+    await caller.hears(1);
+    press('#', 20, 9_000);
+    await expect.poll(() => pressed.map(({ digit }) => digit)).toEqual(['2', '#']);
+    expect((await telling).complete).toBe(true);
+  });
+
+  test('a fork has every packet of both sides from its start on, none from before, none while paused, none after', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using agent = await telephone();
+    await using session = await plane.open(call);
+    const { callerPort, agentPort } = await agreed(session, caller, agent);
+    await session.connect();
+    const marked = (mark: number) => ({ payload: new Uint8Array(160).fill(mark) });
+    const say = async (mark: number, upTo: number): Promise<void> => {
+      caller.say(callerPort, marked(mark));
+      agent.say(agentPort, marked(mark + 100));
+      await received(session, 'caller', upTo);
+      await received(session, 'agent', upTo);
+      await caller.hears(upTo);
+      await agent.hears(upTo);
+    };
+    const copies: Uint8Array[] = [];
+    await say(1, 1);
+    const fork = await session.fork((batch) => copies.push(batch));
+    await say(2, 2);
+    await fork.pause();
+    await say(3, 3);
+    await fork.resume();
+    await say(4, 4);
+    const totals = await fork.stop();
+    await say(5, 5);
+    const packets = copies.flatMap((batch) => decodeBatch(batch));
+    const of = (side: string): number[] =>
+      packets.filter((packet) => packet.side === side).map(({ rtp }) => rtp[12]!);
+    expect(of('caller')).toEqual([2, 4]);
+    expect(of('agent')).toEqual([102, 104]);
+    expect(packets.map(({ sequence }) => sequence)).toEqual([0, 1, 2, 3]);
+    expect(totals.packets).toEqual({ caller: 2, agent: 2 });
+    expect(
+      packets.every(({ arrivedAt }) => arrivedAt >= fork.startedAt && arrivedAt <= totals.stoppedAt),
+    ).toBe(true);
+  });
+
+  test('G.711 of one law reaches a far end that speaks the other', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone('8 PCMA/8000', '101 telephone-event/8000');
+    await using agent = await telephone('0 PCMU/8000', '101 telephone-event/8000');
+    await using session = await plane.open(call);
+    const { callerPort, agentPort } = await agreed(session, caller, agent);
+    await session.connect();
+    // Media of rtpengine that is converted comes when the next packet is there.
+    for (let turn = 0; turn < 3; turn++) {
+      caller.say(callerPort, { timestamp: 160 * turn });
+      agent.say(agentPort, { type: 0, payload: new Uint8Array(160).fill(0xff), timestamp: 160 * turn });
+    }
+    await Promise.all([caller.hears(1), agent.hears(1)]);
+    expect(agent.heard[0]![1]! & 0x7f).toBe(0);
+    expect(caller.heard[0]![1]! & 0x7f).toBe(8);
+    // The smallest step up, and nought (G.711 tables 1a and 2a).
+    expect(new Set(agent.heard[0]!.subarray(12))).toEqual(new Set([0xfe]));
+    expect(new Set(caller.heard[0]!.subarray(12))).toEqual(new Set([0xd5]));
+  });
+
+  test.each([
+    ['G722', '9 G722/8000'],
+    ['OPUS', '111 opus/48000/2'],
+  ] as const)('a prompt goes out in %s', async (codec, map) => {
+    await using plane = await openPlane();
+    await using caller = await telephone(map);
+    await using session = await plane.open(call);
+    await session.caller.answer(caller.sdp);
+    expect(session.caller.codec).toBe(codec);
+    expect((await session.caller.play(prompt, never)).complete).toBe(true);
+    await caller.hears(15);
+    const heard = Buffer.concat(caller.heard.map((packet) => packet.subarray(12)));
+    expect(heard).toEqual(Buffer.from(new Uint8Array(prompt.encoded[codec].bytes)));
+    expect(caller.heard.every((packet) => (packet[1]! & 0x7f) === Number(map.split(' ')[0]))).toBe(true);
+  });
+
+  test('an offer that failed leaves media as it was', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using agent = await telephone();
+    await using elsewhere = await telephone();
+    await using session = await plane.open(call);
+    const { agentPort } = await agreed(session, caller, agent);
+    await session.connect();
+    const before = await session.snapshot();
+    await session.caller.answer(elsewhere.sdp);
+    await before.restore();
+    agent.say(agentPort);
+    await caller.hears(1);
+    expect(elsewhere.heard).toEqual([]);
+  });
+
+  test('what cannot be anchored is refused, and media stays as it was', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using session = await plane.open(call);
+    await session.caller.answer(caller.sdp);
+    await expect(session.caller.answer('v=0\r\nm=video 9 RTP/AVP 96\r\n')).rejects.toThrow(SdpRefused);
+    expect((await session.caller.play(prompt, never)).complete).toBe(true);
+  });
+
+  test('a session that is over is gone from the count', async () => {
+    await using plane = await openPlane();
+    const session = await plane.open(call);
+    expect(plane.statistics().sessions).toBe(1);
+    await session[Symbol.asyncDispose]();
+    expect(plane.statistics().sessions).toBe(0);
+  });
+});
