@@ -9,7 +9,6 @@ import { openStoreLink, type LinkEvent, type StoreLink } from '../media/fork/sto
 import { startStoreProcess, type StoreProcess } from '../media/fork/store-process.ts';
 import { anchorClock, epochMicros } from '../media/relay/clock.ts';
 import { prepareTones } from '../media/prompts/tones.ts';
-import { openRelay } from '../media/relay/relay.ts';
 import { loadPrompt } from '../media/prompts/load.ts';
 import type { Prompt } from '../media/prompts/prompt.ts';
 import { carryCall } from './call/call.ts';
@@ -35,6 +34,7 @@ import { openPeers, readCredentials } from './sip/peers.ts';
 import { nodeDns } from './sip/server/resolve/dns.ts';
 import { startSipServer, type SipServer } from './sip/server/server.ts';
 import { startTelemetryServer } from './telemetry/http.ts';
+import { openMedia } from './media-plane.ts';
 import { openLog } from './telemetry/log.ts';
 import { openMetrics, type Metrics } from './telemetry/metrics.ts';
 import { version } from './telemetry/version.ts';
@@ -98,7 +98,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
     await openSampler({ config, dataDir, at, metrics, log, uniform: drawKeys.uniform }),
   );
   prepareTones(config.sip.ringingTone);
-  const media = starting.use(openRelay({ ...config.media, epochOffset }));
+  const media = starting.use(openMedia(config.media, epochOffset, metrics, log));
   const { link, store } = await openStore(starting, { config, dataDir, at, log, ledger, metrics });
 
   const running = new Set<Promise<unknown>>();

@@ -29,7 +29,7 @@ export const systemPackages: readonly SystemPackage[] = [
   { program: 'dnsmasq', debian: 'dnsmasq-base', usedBy: 'tests' },
   { program: 'openssl', debian: 'openssl', usedBy: 'tests' },
   { program: 'gcc', debian: 'gcc', usedBy: 'benches' },
-  { program: 'rtpengine', debian: 'rtpengine-daemon', usedBy: 'benches' },
+  { program: 'rtpengine', debian: 'rtpengine-daemon', usedBy: 'tests' },
 ];
 
 /** The packages whose program is on none of the folders of `path`. */

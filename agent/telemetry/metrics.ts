@@ -297,6 +297,20 @@ export class Metrics {
     });
   }
 
+  /** Reads at every scrape which rtpengine servers take calls. */
+  watchRtpengine(servers: () => readonly { server: string; up: boolean }[]): void {
+    const up = new Gauge({
+      name: 'tacet_rtpengine_up',
+      help: 'Whether an rtpengine server answers and can do what calls need.',
+      labelNames: ['server'],
+      registers: [this.registry],
+      collect: () => {
+        up.reset();
+        for (const each of servers()) up.set({ server: each.server }, Number(each.up));
+      },
+    });
+  }
+
   /** Reads the store link at every scrape. */
   watchStore(statistics: () => StoreLinkStatistics): void {
     this.#observe('store_connected', 'Whether the recording store is connected.', () =>

@@ -1,5 +1,12 @@
 /** The media plane: addresses, ports, threads. */
 import { z } from 'zod';
+import { port } from './values.ts';
+
+const rtpengine = z.strictObject({
+  host: z.string().describe('address or name at which the server takes NG over UDP (its `listen-ng`)'),
+  port: port.default(2223).describe('UDP port of NG'),
+  weight: z.int().min(1).max(1_000).default(1).describe('its share of the calls beside the other servers'),
+});
 
 const latching = z
   .enum(['signalled', 'address'])
@@ -15,7 +22,21 @@ const networkInterface = z.strictObject({
 
 export const media = z
   .strictObject({
-    address: z.string().default('127.0.0.1').describe('local address of RTP sockets, and what SDP says'),
+    plane: z
+      .enum(['relay', 'rtpengine'])
+      .default('relay')
+      .describe('what carries the media of selected calls: the embedded relay, or rtpengine servers'),
+    rtpengine: z
+      .array(rtpengine)
+      .max(64)
+      .default([])
+      .describe('the servers; a call stays at the one that took it, new calls go to those that are up'),
+    address: z
+      .string()
+      .default('127.0.0.1')
+      .describe(
+        'local address of RTP sockets, and what SDP says; with rtpengine: where its servers reach this host',
+      ),
     advertise: z.string().optional().describe('address in SDP where it differs (static NAT)'),
     latching: latching.default('signalled'),
     outside: networkInterface.optional().describe("interface of the customer's side, where it is another"),
@@ -31,5 +52,9 @@ export const media = z
       .max(64)
       .optional()
       .describe('threads that carry media; by default one a core, one core left for signalling'),
+  })
+  .refine(({ plane, rtpengine }) => plane === 'relay' || rtpengine.length > 0, {
+    error: 'plane rtpengine needs at least one server',
+    path: ['rtpengine'],
   })
   .prefault({});

@@ -86,7 +86,8 @@ class Reader {
   #string(): string {
     const length = this.#number(':', /^(0|[1-9]\d*)$/u);
     const end = this.#at + length;
-    if (end > this.#bytes.length) throw new BencodeMalformed(this.#at, `a string of ${length} bytes is cut short`);
+    if (end > this.#bytes.length)
+      throw new BencodeMalformed(this.#at, `a string of ${length} bytes is cut short`);
     const text = this.#bytes.toString('utf8', this.#at, end);
     this.#at = end;
     return text;

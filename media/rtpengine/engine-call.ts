@@ -128,7 +128,9 @@ export class EngineCall {
       return {
         received: numberAt(at(far, 'stats'), 'packets'),
         played: numberAt(at(streamOf(at(tags, lineTag(side))), 'stats'), 'packets'),
-        hearsLine: Array.isArray(subscriptions) && subscriptions.some((each) => at(each as BencodeValue, 'tag') === lineTag(side)),
+        hearsLine:
+          Array.isArray(subscriptions) &&
+          subscriptions.some((each) => at(each as BencodeValue, 'tag') === lineTag(side)),
         lastPacket: numberAt(far, 'last packet'),
       };
     };

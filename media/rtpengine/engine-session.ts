@@ -52,7 +52,12 @@ export class EngineSession implements MediaSession, EngineSideHome {
   #closed = false;
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(home: EngineSessionHome, engine: EngineCall, lines: Record<Side, Line>, anchors: Endpoint[]) {
+  private constructor(
+    home: EngineSessionHome,
+    engine: EngineCall,
+    lines: Record<Side, Line>,
+    anchors: Endpoint[],
+  ) {
     this.#home = home;
     this.#engine = engine;
     this.caller = new EngineSide('caller', lines.caller, anchors[0]!, this);

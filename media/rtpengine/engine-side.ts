@@ -77,8 +77,7 @@ export class EngineSide implements MediaSide, Disposable {
     const { codec, terms } = this.#negotiation.agreement;
     if (codec === undefined || terms === undefined) return undefined;
     const { address, port, eventType, eventClockRate } = terms;
-    const event =
-      eventType === undefined ? undefined : { payloadType: eventType, clockRate: eventClockRate };
+    const event = eventType === undefined ? undefined : { payloadType: eventType, clockRate: eventClockRate };
     return { address, port, codec, event, direction: 'sendrecv' };
   }
 
@@ -182,7 +181,12 @@ export class EngineSide implements MediaSide, Disposable {
     return this.#home.whileApart(this, async () => {
       const before = await this.#counted();
       if (before?.hearsLine !== true) return nothing;
-      const { frames, whole } = await this.line.play(audio, repeat, { codec: name, payloadType, open }, signal);
+      const { frames, whole } = await this.line.play(
+        audio,
+        repeat,
+        { codec: name, payloadType, open },
+        signal,
+      );
       this.played += frames;
       this.#home.sent(frames);
       const after = await this.#countedAtLeast(before.played + frames);
@@ -212,7 +216,10 @@ export class EngineSide implements MediaSide, Disposable {
 /** SRTP is not negotiated on this plane: a peer that insists passes without us, unrecorded. */
 function refuseSecure(srtp: SrtpPolicy | undefined): void {
   if (srtp === 'require')
-    throw new SdpRefused('transport', 'SRTP is required of this peer, and the rtpengine plane speaks plain RTP');
+    throw new SdpRefused(
+      'transport',
+      'SRTP is required of this peer, and the rtpengine plane speaks plain RTP',
+    );
 }
 
 /** RTCP on a port of its own, which is what the server is told. */

@@ -118,7 +118,11 @@ export class NgClient implements Disposable {
       const { result } = reply;
       if (result === 'ok' || result === 'pong') return reply;
       const reason = reply['error-reason'] ?? result;
-      throw new NgRefused(this.name, command.command, typeof reason === 'string' ? reason : 'without a reason');
+      throw new NgRefused(
+        this.name,
+        command.command,
+        typeof reason === 'string' ? reason : 'without a reason',
+      );
     } finally {
       for (const timer of timers) clearTimeout(timer);
       this.#waiting.delete(cookie);

@@ -56,7 +56,10 @@ export async function tryServer(client: NgClient, address: string): Promise<void
   const packet = Buffer.alloc(172, 0xd5);
   packet.writeUInt16BE(0x80_08, 0);
   try {
-    await needs('carries no call', 'nobody can be put through')(async () => {
+    await needs(
+      'carries no call',
+      'nobody can be put through',
+    )(async () => {
       const anchor = await engine.reserve('caller');
       const out = await engine.part('caller', far);
       const heard = once(telephone, 'message', { signal: AbortSignal.timeout(waitMs) });
@@ -65,11 +68,17 @@ export async function tryServer(client: NgClient, address: string): Promise<void
       telephone.connect(anchor.port, anchor.address);
       await once(telephone, 'connect');
     });
-    await needs('does not count what is played', 'no announcement can be proven')(async () => {
+    await needs(
+      'does not count what is played',
+      'no announcement can be proven',
+    )(async () => {
       const { caller } = await engine.counts();
       if (caller.played !== 1 || !caller.hearsLine) throw new TacetError('"query" says otherwise');
     });
-    await needs('gives no copies', 'no key is heard and nothing can be recorded')(async () => {
+    await needs(
+      'gives no copies',
+      'no key is heard and nothing can be recorded',
+    )(async () => {
       const tap = await engine.tap('caller', far);
       const copied = untilFrom(line, tap.port);
       telephone.send(packet);

@@ -59,7 +59,11 @@ describe.each([
     await using session = await plane.open(call);
     await session.caller.answer(caller.sdp);
     expect(session.caller.codec).toBe('PCMA');
-    expect(await session.caller.play(prompt, never)).toEqual({ heardMs: 300, durationMs: 300, complete: true });
+    expect(await session.caller.play(prompt, never)).toEqual({
+      heardMs: 300,
+      durationMs: 300,
+      complete: true,
+    });
     await caller.hears(15);
     const heard = Buffer.concat(caller.heard.map((packet) => packet.subarray(12)));
     expect(heard).toEqual(Buffer.from(new Uint8Array(prompt.encoded.PCMA.bytes)));

@@ -32,7 +32,10 @@ export async function telephone(...maps: string[]) {
       ...codecs.map((map) => `a=rtpmap:${map}`),
       '',
     ].join('\r\n'),
-    say(to: number, { type = 8, payload = new Uint8Array(160).fill(0xd5), timestamp, ssrc = 7 }: Spoken = {}) {
+    say(
+      to: number,
+      { type = 8, payload = new Uint8Array(160).fill(0xd5), timestamp, ssrc = 7 }: Spoken = {},
+    ) {
       sequence = (sequence + 1) & 0xffff;
       const packet = rtpPacket({
         type,

@@ -19,13 +19,12 @@ export class RtpengineUnderTest implements AsyncDisposable {
   }
 
   /** @param more options of its command line @param control the port on which it is asked */
-  static async start(
-    more: readonly string[] = [],
-    control?: number,
-  ): Promise<RtpengineUnderTest> {
+  static async start(more: readonly string[] = [], control?: number): Promise<RtpengineUnderTest> {
     control ??= await freePort();
     const media = await freePortRange(200);
     const program = await Program.start('rtpengine', [
+      // Debian's own file has fixed ports: a second server on this machine would not start.
+      '--config-file=none',
       '--foreground',
       '--table=-1',
       '--interface=127.0.0.1',
