@@ -8,6 +8,7 @@ import { Playback } from '../relay/playback.ts';
 import { frameMs } from '../relay/messages.ts';
 import { rtpHeaderBytes, writeHeader } from '../rtp/packet.ts';
 import type { Endpoint } from './engine-call.ts';
+import { pause } from './pause.ts';
 
 const largestPacket = 1_500;
 
@@ -111,24 +112,10 @@ export class Line implements Disposable {
     this.#timestamp = (this.#timestamp + elapsed) >>> 0;
   }
 
-  #received(packet: Uint8Array, from: RemoteInfo, { onCopy, onStranger }: LineEvents): void {
+  #received(packet: Uint8Array, from: RemoteInfo, events: LineEvents): void {
     const is = (endpoint: Endpoint | undefined): boolean =>
       endpoint?.port === from.port && endpoint.address === from.address;
-    if (is(this.tap)) onCopy(packet);
-    else if (!is(this.out)) onStranger();
+    if (is(this.tap)) events.onCopy(packet);
+    else if (!is(this.out)) events.onStranger();
   }
-}
-
-/** Waits, unless the signal is or becomes aborted. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(over, ms);
-    signal.addEventListener('abort', over, { once: true });
-    function over(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', over);
-      resolve();
-    }
-  });
 }

@@ -1,6 +1,7 @@
 /** Which rtpengine servers are there, which of them is up and fit, and which takes the next call. */
 import { messageOf } from '../../config/errors.ts';
 import { NgClient, type NgAddress } from './ng.ts';
+import { pause } from './pause.ts';
 
 export interface EngineServer extends NgAddress {
   /** Share of the calls beside the other servers. */
@@ -104,17 +105,4 @@ class Watched {
   get load(): number {
     return (this.calls + 1) / this.#weight;
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(over, ms);
-    signal.addEventListener('abort', over, { once: true });
-    function over(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', over);
-      resolve();
-    }
-  });
 }

@@ -228,10 +228,19 @@ describe('loading a configuration', () => {
     expect(await problems('')).toHaveLength(3);
   });
 
-  test.each(['single-site', 'redis', 'pbx-farm'])('the example %s.yaml loads', async (example) => {
-    const { campaigns } = await loadConfig(
-      new URL(`../../config/examples/${example}.yaml`, import.meta.url).pathname,
-    );
-    expect(campaigns.map((each) => each.name)).toEqual(['support-fr', 'survey-fr']);
+  test('rtpengine without a server is a mistake', async () => {
+    const [problem, ...others] = await problems(`${minimal}\nmedia: { plane: rtpengine }`);
+    expect(others).toEqual([]);
+    expect(problem).toContain('media.rtpengine');
   });
+
+  test.each(['single-site', 'redis', 'pbx-farm', 'rtpengine'])(
+    'the example %s.yaml loads',
+    async (example) => {
+      const { campaigns } = await loadConfig(
+        new URL(`../../config/examples/${example}.yaml`, import.meta.url).pathname,
+      );
+      expect(campaigns.map((each) => each.name)).toEqual(['support-fr', 'survey-fr']);
+    },
+  );
 });
