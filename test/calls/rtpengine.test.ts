@@ -74,7 +74,8 @@ describe('with rtpengine up', () => {
     const [left, right] = (await readWav(file)).channels;
     const callerSaid = (await readWav(speech('caller-fr'))).channels[0]!;
     const agentSaid = (await readWav(speech('agent-fr'))).channels[0]!;
-    expect(findIn(right!, agentSaid.subarray(0, 8_000)).likeness).toBeGreaterThan(0.95);
+    // Copies begin some round trips after the answer: not the first syllable of a machine that speaks at once.
+    expect(findIn(right!, agentSaid.subarray(8 * 300, 8 * 1_500)).likeness).toBeGreaterThan(0.95);
     const heardFrom = promptMs + graceMs + 200;
     const later = callerSaid.subarray((heardFrom + 600) * 8, (heardFrom + 1_600) * 8);
     expect(findIn(left!, later).likeness).toBeGreaterThan(0.95);
