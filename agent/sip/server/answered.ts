@@ -48,6 +48,7 @@ export function repeatUntilAck(
   giveUp: () => void,
 ): void {
   const { request, listener, responseAddress } = transaction;
+  const initial = request.to.params.has('tag') ? undefined : transaction.id;
   const send = () => listener.send(text, responseAddress);
   const gone = () => {
     dialog.stopAnswerTimers();
@@ -56,7 +57,7 @@ export function repeatUntilAck(
   dialog.stopAnswerTimers();
   dialog.answered = {
     cseq: request.cseq,
-    transaction: request.to.params.has('tag') ? undefined : transaction.id,
+    transaction: initial,
     repeated: repeat(stack, send, gone, stack.timers.t2Ms),
   };
 }

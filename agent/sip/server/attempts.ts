@@ -3,11 +3,10 @@
  * with a branch of its own (RFC 3263 section 4.3). A large request to a UDP target tries TCP first (RFC 3261 section
  * 18.1.1).
  */
-import { randomUUID } from 'node:crypto';
 import type { Alarm } from './clock.ts';
-import { headerOf } from './message.ts';
+import { newBranch, newId } from './ids.ts';
+import { headerOf, requestUriOf } from './message.ts';
 import type { SipResponse } from './message.ts';
-import { newBranch } from './stack.ts';
 import type { Hop, Stack } from './stack.ts';
 import type { ClientTransaction, ClientUser, NoResponse } from './transaction/transaction.ts';
 import { contactUri, viaOf } from './transport.ts';
@@ -36,12 +35,13 @@ const blockedMs = 30_000;
 
 export class Attempts {
   readonly #stack: Stack;
-  readonly #request: Request;
+  #request: Request;
   readonly #user: AttemptUser;
   readonly #composedFor: Listener;
   readonly #left: Hop[];
   #current: { transaction: ClientTransaction; hop: Hop } | undefined;
   #impatience: Alarm | undefined;
+  #tries = 0;
   #settled = false;
   /** Tries that were given up and may still answer. */
   readonly #givenUp = new Map<ClientTransaction, Hop>();
@@ -62,6 +62,11 @@ export class Attempts {
     return this.#current?.hop;
   }
 
+  /** Whether no other way was tried before: then nobody has to be cancelled later. */
+  get only(): boolean {
+    return this.#tries < 2;
+  }
+
   start(): void {
     this.#next(this.#request.branch);
   }
@@ -79,6 +84,7 @@ export class Attempts {
   #next(branch: string): void {
     const hop = this.#left.shift();
     if (!hop) return;
+    this.#tries += 1;
     const { id, method, text, ackFor } = this.#request;
     const { target, listener } = hop;
     const via = viaOf(listener, branch);
@@ -86,6 +92,7 @@ export class Attempts {
       { id, branch, method },
       {
         text: readdressed(withVia(text, via), this.#composedFor, listener),
+        uri: requestUriOf(text),
         target,
         listener,
         ackFor: (response) => withVia(ackFor(response), via),
@@ -123,6 +130,7 @@ export class Attempts {
     } else blocklist.remove(hop.target);
     // Somebody rings, or has decided: no second telephone is to ring for the same call.
     if (response.status > 100) this.#settled = true;
+    if (response.status >= 200) this.#request = { ...this.#request, text: '' };
     this.#user.onResponse(response, source);
   }
 
@@ -189,7 +197,7 @@ export function sendUnheard(
 ): void {
   if (!first) return;
   const nobody = { onResponse: () => undefined, onNoResponse: () => undefined, onEnded: () => undefined };
-  const request = { id: randomUUID(), method, branch, text, ackFor: () => '' };
+  const request = { id: newId(), method, branch, text, ackFor: () => '' };
   new Attempts(stack, request, [first, ...others], nobody).start();
 }
 

@@ -2,6 +2,7 @@
 import type { Alarm } from './clock.ts';
 import type { Application } from './application.ts';
 import { Offers } from './offers.ts';
+import { OpenRequests } from './open-requests.ts';
 import type { Repeated } from './repeats.ts';
 import { SessionTimer } from './session-timer.ts';
 import { header, headerOf, listOf, serialize } from './message.ts';
@@ -76,6 +77,7 @@ export class Dialog {
   rseq: number | undefined;
   readonly offers = new Offers();
   readonly session = new SessionTimer();
+  readonly openRequests = new OpenRequests();
   /** Whether the peer's last Allow names UPDATE. */
   allowsUpdate = false;
   /** Our UPDATE, or theirs, that has no final response. */

@@ -71,8 +71,8 @@ function looped(request: SipRequest, stack: Stack): boolean {
     const branch = parseVia(vias[at] ?? '')?.params.get('branch');
     const ours = branch === undefined ? undefined : stack.clientBy(branch, request.method);
     if (!ours) continue;
-    const asked = ours.text.slice(0, ours.text.indexOf('\r\n')).split(' ', 2)[1] ?? '';
-    if (asked === request.uri || parseSipUri(asked)?.user === parseSipUri(request.uri)?.user) return true;
+    if (ours.uri === request.uri || parseSipUri(ours.uri)?.user === parseSipUri(request.uri)?.user)
+      return true;
   }
   return false;
 }

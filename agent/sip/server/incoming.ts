@@ -1,8 +1,8 @@
 /** The user agent server: requests that come in, and the application's responses to them. */
-import { randomUUID } from 'node:crypto';
 import type { Application } from './application.ts';
 import { dialogId, dialogOf, repeatUntilAck } from './answered.ts';
 import type { Dialog, OpenInvite } from './dialog.ts';
+import { newId, newTag } from './ids.ts';
 import { crossed, untaken, whyRefused } from './incoming-checks.ts';
 import { refusals, respondIn, responseHeaders, takeTag } from './incoming-response.ts';
 import { descriptionIn, header, headerOf } from './message.ts';
@@ -11,7 +11,6 @@ import { Received } from './received.ts';
 import type { Reliability } from './received.ts';
 import { answerSession } from './session-timer.ts';
 import type { Session } from './session-timer.ts';
-import { newTag } from './stack.ts';
 import type { Stack } from './stack.ts';
 import type { ServerTransaction } from './transaction/transaction.ts';
 import type { Address, Listener } from './transport.ts';
@@ -45,7 +44,7 @@ export class Incoming {
   /** Requests delivered to an application and not yet over, by transaction id. */
   readonly #received = new Map<string, Received>();
   /** New requests by Call-ID, CSeq and From tag: a second way to us is a merged request (RFC 3261 section 8.2.2.2). */
-  readonly #merging = new Map<string, ServerTransaction>();
+  readonly #merging = new Set<string>();
 
   constructor(stack: Stack, options: IncomingOptions) {
     this.#stack = stack;
@@ -67,21 +66,21 @@ export class Incoming {
       onTimeout: (late) => this.#late(late),
       onEnded: (over) => this.#over(over),
     });
+    this.#take(transaction);
+    if (transaction.final) this.#forget(transaction);
+  }
+
+  #take(transaction: ServerTransaction): void {
+    const { request, listener } = transaction;
     if (request.method === 'CANCEL') {
       this.#cancelled(transaction);
       return;
     }
     if (request.method === 'INVITE') respondIn(transaction, 100, 'Trying', []);
     const refusal = whyRefused(request, this.#stack, listener.host);
-    if (refusal) {
-      this.#refuse(transaction, refusal.status, ...refusal.headers);
-      return;
-    }
-    if (request.to.params.has('tag')) {
-      this.#inDialog(transaction);
-      return;
-    }
-    this.#new(transaction);
+    if (refusal) this.#refuse(transaction, refusal.status, ...refusal.headers);
+    else if (request.to.params.has('tag')) this.#inDialog(transaction);
+    else this.#new(transaction);
   }
 
   /** The application's response to a request that was delivered to it. */
@@ -126,7 +125,8 @@ export class Incoming {
       this.#refuse(transaction, 482);
       return;
     }
-    this.#merging.set(key, transaction);
+    this.#merging.add(key);
+    transaction.mergeKey = key;
     const refusing = this.#options.refusing();
     if (method === 'INVITE') {
       if (refusing !== undefined) {
@@ -194,7 +194,15 @@ export class Incoming {
         break;
       }
     }
-    dialog.owner.message(request, transaction, transaction.id, dialog.id);
+    const deliver = () => dialog.owner.message(request, transaction, transaction.id, dialog.id);
+    if (request.method !== 'UPDATE' || dialog.state === 'early') deliver();
+    else dialog.openRequests.whenNone(() => this.#deliverLater(transaction, dialog, deliver));
+  }
+
+  #deliverLater(transaction: ServerTransaction, dialog: Dialog, deliver: () => void): void {
+    if (transaction.final) return;
+    if (dialog.state === 'ended') this.#refuse(transaction, 481);
+    else deliver();
   }
 
   /** An ACK: to a final response of a transaction, or to a 2xx of a dialog. */
@@ -218,7 +226,7 @@ export class Incoming {
     dialog.stopAnswerTimers();
     dialog.offers.carried('theirs', descriptionIn(request), false);
     if (!dialog.updateOut) dialog.offers.concluded('ours');
-    dialog.owner.message(request, { source, listener }, answered.transaction ?? randomUUID(), dialog.id);
+    dialog.owner.message(request, { source, listener }, answered.transaction ?? newId(), dialog.id);
     const held = dialog.heldBye;
     dialog.heldBye = undefined;
     held?.();
@@ -301,7 +309,9 @@ export class Incoming {
     received.silence = undefined;
     if (dialog) this.#carriedOut(received, dialog, status, raw, reliability);
     if (inviting) this.#afterInviteResponse(received, status, text, reliability);
-    if (!dialog || status < 200) return;
+    if (status < 200) return;
+    this.#forget(transaction);
+    if (!dialog) return;
     if (request.method === 'BYE') this.#stack.dialogs.remove(dialog);
     else if (success && (inviting || request.method === 'UPDATE'))
       this.#options.startSession(dialog, session);
@@ -367,23 +377,28 @@ export class Incoming {
   #over(transaction: ServerTransaction): void {
     this.#received.get(transaction.id)?.settle();
     this.#received.delete(transaction.id);
-    const key = mergeKey(transaction.request);
-    if (this.#merging.get(key) === transaction) this.#merging.delete(key);
+    if (transaction.mergeKey !== undefined) this.#merging.delete(transaction.mergeKey);
+  }
+
+  /** Nobody may answer it any more: what is left is the transaction, which meets repeats. */
+  #forget(transaction: ServerTransaction): void {
+    this.#received.get(transaction.id)?.settle();
+    this.#received.delete(transaction.id);
+    transaction.letGo();
   }
 
   /** A final response of the server's own; what hangs on the request ends. */
   #refuse(transaction: ServerTransaction, status: keyof typeof refusals, ...headers: Header[]): void {
     if (transaction.final) return;
-    respondIn(transaction, status, refusals[status], headers);
-    const received = this.#received.get(transaction.id);
-    if (!received) return;
-    received.settle();
-    const { dialog } = received;
-    if (!dialog) return;
     const { method, to } = transaction.request;
+    const received = this.#received.get(transaction.id);
+    respondIn(transaction, status, refusals[status], headers);
+    const dialog = received?.dialog;
+    if (received?.offered === true) dialog?.offers.concluded('theirs');
+    this.#forget(transaction);
+    if (!dialog) return;
     if (method === 'INVITE') dialog.inviteIn = undefined;
     if (method === 'UPDATE') dialog.updateIn = false;
-    if (received.offered) dialog.offers.concluded('theirs');
     if (method === 'BYE' || (method === 'INVITE' && !to.params.has('tag')))
       this.#stack.dialogs.remove(dialog);
   }

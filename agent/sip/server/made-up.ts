@@ -1,7 +1,7 @@
 /** Responses that no peer sent: the application waits for one to every request, and drachtio-srf has no timer. */
+import { newTag } from './ids.ts';
 import { header, serialize } from './message.ts';
 import type { Header } from './message.ts';
-import { newTag } from './stack.ts';
 import { parseNameAddr } from './uri.ts';
 
 export type MadeUp = { status: 408 | 487 | 491 | 503; reason: string };

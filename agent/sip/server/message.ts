@@ -321,6 +321,16 @@ export function startLineOf(message: SipRequest | SipResponse): string {
     : `SIP/2.0 ${message.status} ${message.reason}`;
 }
 
+/** The Request-URI of a request that we wrote, as a string of its own: a part of the text would hold all of it. */
+export function requestUriOf(text: string): string {
+  return detached(text.slice(text.indexOf(' ') + 1, text.indexOf(' SIP/2.0\r\n')));
+}
+
+/** The same characters, not a window on a longer string, which V8 would keep for as long. */
+export function detached(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}
+
 export function textOf(message: SipRequest | SipResponse): string {
   return serialize(startLineOf(message), message.headers, message.body);
 }

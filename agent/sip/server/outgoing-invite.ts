@@ -2,10 +2,10 @@
  * One INVITE of ours, initial or inside a dialog, from its first byte until nothing of it can come any more: forks,
  * acknowledgements, CANCEL.
  */
-import { randomUUID } from 'node:crypto';
 import { Attempts, readdressed } from './attempts.ts';
 import type { Alarm } from './clock.ts';
 import { Dialog } from './dialog.ts';
+import { newBranch, newId } from './ids.ts';
 import { withLongerSession } from './invite-facts.ts';
 import type { InviteFacts, Tried } from './invite-facts.ts';
 import { madeUpResponse } from './made-up.ts';
@@ -13,7 +13,6 @@ import { descriptionIn, header, headerOf, listOf, names, serialize } from './mes
 import type { Header, SipResponse } from './message.ts';
 import { minSeOf, sessionByAnswer, sessionExpiresOf } from './session-timer.ts';
 import type { Session } from './session-timer.ts';
-import { newBranch } from './stack.ts';
 import type { Hop, Stack } from './stack.ts';
 import type { Address } from './transport.ts';
 
@@ -27,14 +26,15 @@ export interface InviteUser {
   startSession(dialog: Dialog, session: Session | undefined): void;
   /** Sends a BYE of the server's own. */
   bye(dialog: Dialog, reason: string, tell: boolean): void;
+  /** A final response has been delivered. */
+  answered(): void;
   /** Nothing of this INVITE can come any more. */
   over(invite: OutgoingInvite): void;
 }
 
 export class OutgoingInvite {
   readonly id: string;
-  readonly text: string;
-  readonly facts: Readonly<InviteFacts>;
+  #facts: Readonly<InviteFacts>;
   readonly #stack: Stack;
   readonly #user: InviteUser;
   #attempt: Attempt;
@@ -57,18 +57,18 @@ export class OutgoingInvite {
   /** @param id under which the application's requests and responses go */
   constructor(stack: Stack, id: string, facts: InviteFacts, user: InviteUser) {
     this.id = id;
-    this.facts = facts;
+    this.#facts = facts;
     this.#stack = stack;
     this.#user = user;
-    this.text = serialize(`INVITE ${facts.requestUri} SIP/2.0`, facts.headers, facts.body);
-    this.#attempt = this.#transact(facts, this.text, id);
+    this.#attempt = this.#transact(facts, this.#textOf(facts), id);
     if (facts.within) facts.within.inviteOut = { end: () => this.cancel(this.composeCancel([])) };
   }
 
   #transact(facts: Tried, text: string, id: string): Attempt {
     const { hops, listener, owner, dialogId } = this.facts;
     this.#open += 1;
-    const ackFor = (response: SipResponse): string => this.#ackToFailure(facts, response);
+    // Not `facts`: what these functions name is kept as long as they are.
+    const ackFor = (response: SipResponse): string => this.#ackToFailure(this.#attempt, response);
     const sent = new Attempts(
       this.#stack,
       { id, branch: facts.branch, method: 'INVITE', text, ackFor },
@@ -77,7 +77,8 @@ export class OutgoingInvite {
         onResponse: (response, source) => this.#answered(response, source),
         onNoResponse: (why) => {
           this.#finished();
-          owner.madeUp(madeUpResponse(this.text, why), listener, this.id, dialogId);
+          owner.madeUp(madeUpResponse(this.#textOf(this.#attempt), why), listener, this.id, dialogId);
+          this.#user.answered();
         },
         onEnded: () => {
           this.#open -= 1;
@@ -100,6 +101,27 @@ export class OutgoingInvite {
 
   get #description(): string {
     return descriptionIn(this.facts);
+  }
+
+  get facts(): Readonly<InviteFacts> {
+    return this.#facts;
+  }
+
+  #textOf({ headers }: Tried): string {
+    const { requestUri, body } = this.#facts;
+    return serialize(`INVITE ${requestUri} SIP/2.0`, headers, body);
+  }
+
+  /**
+   * Lets go what only asking needed. For 64*T1 more a 2xx may come again, or from a fork: names and numbers are enough
+   * to acknowledge it. Tries that were given up may still have to be cancelled, so with them all is kept.
+   *
+   * @param head what is left of it for a CANCEL that the application may yet ask for
+   */
+  #letGo(head: Header[]): void {
+    if (!this.#attempt.sent.only) return;
+    this.#facts = { ...this.#facts, headers: [], head, body: '' };
+    this.#attempt = { ...this.#attempt, headers: [], head };
   }
 
   get final(): boolean {
@@ -143,11 +165,14 @@ export class OutgoingInvite {
       if (response.status === 422 && this.#retriedLonger(response)) return;
       this.#finished();
       this.#deliver(response, source);
+      this.#user.answered();
+      this.#letGo(this.#attempt.head);
       return;
     }
     const tag = response.to.params.get('tag') ?? '';
     if (this.#winner === undefined) {
       this.#accepted(response, source, tag);
+      this.#user.answered();
       return;
     }
     if (this.#winner !== tag) {
@@ -202,13 +227,12 @@ export class OutgoingInvite {
     const asked = sessionExpiresOf({ headers: this.#attempt.headers })?.seconds;
     if (minSeconds === undefined || asked === undefined || asked >= minSeconds || this.#cancelled)
       return false;
-    const { within, requestUri, body } = this.facts;
+    const { within } = this.facts;
     const branch = newBranch();
     const cseq = within ? within.nextSeq() : this.#attempt.cseq + 1;
     const tried = withLongerSession(this.#attempt, branch, cseq, minSeconds);
     this.#provisional = false;
-    const text = serialize(`INVITE ${requestUri} SIP/2.0`, tried.headers, body);
-    this.#attempt = this.#transact(tried, text, randomUUID());
+    this.#attempt = this.#transact(tried, this.#textOf(tried), newId());
     this.#attempt.sent.start();
     return true;
   }
@@ -305,6 +329,7 @@ export class OutgoingInvite {
     dialog.offers.concluded('theirs');
     dialog.toAcknowledge?.alarm.cancel();
     dialog.toAcknowledge = undefined;
+    this.#letGo([]);
     const send = (hops: readonly Hop[]) => {
       const hop = this.#stack.sendTo(hops, text);
       if (hop) this.#ack = { text, hop };

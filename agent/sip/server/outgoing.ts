@@ -1,10 +1,11 @@
 /** The user agent client: requests of the application, and what comes back. */
-import { randomInt, randomUUID } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import type { Application } from './application.ts';
 import type { Alarm } from './clock.ts';
 import { addContentType, applicationsOwn, givenValue, party, reasonsOf } from './application-headers.ts';
 import { Attempts, sendUnheard } from './attempts.ts';
 import type { Dialog } from './dialog.ts';
+import { newBranch, newId, newTag } from './ids.ts';
 import { madeUpResponse, unreachable } from './made-up.ts';
 import type { MadeUp } from './made-up.ts';
 import { descriptionIn, header, headerOf, serialize } from './message.ts';
@@ -15,7 +16,6 @@ import type { InviteFacts } from './invite-facts.ts';
 import { proposeSession, sessionByAnswer } from './session-timer.ts';
 import type { Session } from './session-timer.ts';
 import { Sessions } from './sessions.ts';
-import { newBranch, newTag } from './stack.ts';
 import type { Hop, Stack } from './stack.ts';
 import { contactUri, viaOf } from './transport.ts';
 import type { Listener } from './transport.ts';
@@ -42,7 +42,8 @@ interface Written {
   /** None: a name without address. */
   hops: readonly Hop[];
   listener: Listener;
-  dialogId: string;
+  /** None: a request outside a dialog. */
+  dialog: Dialog | undefined;
 }
 
 export class Outgoing {
@@ -86,7 +87,7 @@ export class Outgoing {
       return;
     }
     const text = inviting.composeCancel(reasonsOf(raw));
-    owner.requestSent(rid, text, inviting.facts.listener, randomUUID());
+    owner.requestSent(rid, text, inviting.facts.listener, newId());
     inviting.cancel(text);
   }
 
@@ -150,7 +151,7 @@ export class Outgoing {
     const branch = newBranch();
     const self = hostPort(listener.host, listener.port);
     const secure = uri.toLowerCase().startsWith('sips:');
-    const callId = headerOf(raw, 'call-id') ?? randomUUID();
+    const callId = headerOf(raw, 'call-id') ?? newId();
     const from = party(givenValue(raw, 'from', listener) ?? `sip:${self}`);
     const localTag = parseNameAddr(from)?.params.get('tag') ?? newTag();
     const local = parseNameAddr(from)?.params.has('tag') ? from : `${from};tag=${localTag}`;
@@ -177,7 +178,7 @@ export class Outgoing {
     if (method === 'INVITE') proposeSession(all, this.#stack.session, undefined);
     if (method !== 'INVITE') {
       const text = serialize(`${method} ${uri} SIP/2.0`, all, raw.body);
-      this.#sendNonInvite(owner, rid, { method, branch, text, hops, listener, dialogId: '' });
+      this.#sendNonInvite(owner, rid, { method, branch, text, hops, listener, dialog: undefined });
       return;
     }
     const dialogId = `${callId};from-tag=${localTag}`;
@@ -249,12 +250,8 @@ export class Outgoing {
     if (method === 'BYE') dialog.session.stop();
     if (method === 'UPDATE' || method === 'PRACK') dialog.offers.carried('ours', description, true);
     const send = (hops: readonly Hop[]) =>
-      this.#sendNonInvite(
-        owner,
-        rid,
-        { method, branch, text, hops, listener, dialogId: dialog.id },
-        (response) => this.#answeredInside(dialog, method, description !== '', response),
-        method === 'BYE' ? dialog : undefined,
+      this.#sendNonInvite(owner, rid, { method, branch, text, hops, listener, dialog }, (response) =>
+        this.#answeredInside(dialog, method, description !== '', response),
       );
     this.#stack.locate(nextHop, send, direct, listener);
   }
@@ -286,19 +283,20 @@ export class Outgoing {
     this.startSession(dialog, sessionByAnswer(response, this.#stack.session));
   }
 
-  /** @param ending the dialog that this BYE ends */
   #sendNonInvite(
     owner: Application,
     rid: string,
-    { method, branch, text, hops: [first, ...others], listener, dialogId }: Written,
+    { method, branch, text, hops: [first, ...others], listener, dialog }: Written,
     onFinal: (response: SipResponse | undefined) => void = () => undefined,
-    ending?: Dialog,
   ): void {
-    const id = randomUUID();
+    const id = newId();
     owner.requestSent(rid, text, listener, id);
+    const dialogId = dialog?.id ?? '';
+    dialog?.openRequests.began();
     const nothingCame = (why: MadeUp) => {
       onFinal(undefined);
       owner.madeUp(madeUpResponse(text, why), listener, id, dialogId);
+      dialog?.openRequests.ended();
     };
     if (!first) {
       nothingCame(unreachable);
@@ -313,22 +311,25 @@ export class Outgoing {
           if (response.status === 100) return;
           if (response.status >= 200) onFinal(response);
           owner.message(response, { source, listener }, id, dialogId);
+          if (response.status >= 200) dialog?.openRequests.ended();
         },
         onNoResponse: nothingCame,
         onEnded: () => undefined,
       },
     );
     const start = () => attempts.start();
-    ending?.inviteOut?.end();
-    ending?.inviteIn?.end();
+    if (method === 'BYE') {
+      dialog?.inviteOut?.end();
+      dialog?.inviteIn?.end();
+    }
     // RFC 3261 section 15: the callee must not send BYE before the ACK of its 2xx.
-    if (ending?.answered && !ending.heldBye) ending.heldBye = start;
+    if (method === 'BYE' && dialog?.answered && !dialog.heldBye) dialog.heldBye = start;
     else start();
   }
 
   #invite(rid: string, facts: Omit<InviteFacts, 'hops'>, [first, ...others]: readonly Hop[]): void {
-    const { owner, listener, dialogId } = facts;
-    const id = randomUUID();
+    const { owner, listener, dialogId, within } = facts;
+    const id = newId();
     const text = serialize(`INVITE ${facts.requestUri} SIP/2.0`, facts.headers, facts.body);
     owner.requestSent(rid, text, listener, id);
     if (!first) {
@@ -341,11 +342,13 @@ export class Outgoing {
       { ...facts, hops: [first, ...others] },
       {
         bye: (dialog, reason, tell) => this.bye(dialog, reason, tell),
+        answered: () => within?.openRequests.ended(),
         over: () => this.#inviting.delete(id),
         startSession: (dialog, session) => this.startSession(dialog, session),
       },
     );
     this.#inviting.set(id, inviting);
+    within?.openRequests.began();
     inviting.start();
   }
 
@@ -358,12 +361,12 @@ export class Outgoing {
     const headers = applicationsOwn(raw, dialog.listener);
     addContentType(headers, raw);
     const text = dialog.toAcknowledge.acknowledge(headers, raw.body);
-    owner.requestSent(rid, text, dialog.listener, randomUUID());
+    owner.requestSent(rid, text, dialog.listener, newId());
   }
 
   /** Two INVITEs at once in a dialog: the peer would say 491 (RFC 3261 section 14.1), so we do at once. */
   #glare(owner: Application, rid: string, dialog: Dialog, text: string): void {
-    const id = randomUUID();
+    const id = newId();
     owner.requestSent(rid, text, dialog.listener, id);
     const pending = madeUpResponse(text, { status: 491, reason: 'Request Pending' });
     owner.madeUp(pending, dialog.listener, id, dialog.id);

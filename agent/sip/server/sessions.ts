@@ -1,15 +1,15 @@
 /** Keeps sessions alive, and ends those whose peer is gone without a trace (RFC 4028 sections 7.4 and 10). */
-import { randomInt, randomUUID } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import type { Application } from './application.ts';
 import { Attempts } from './attempts.ts';
 import type { Dialog } from './dialog.ts';
+import { newBranch, newId } from './ids.ts';
 import { header } from './message.ts';
 import type { Header } from './message.ts';
 import { reinviteFacts } from './invite-facts.ts';
 import { OutgoingInvite } from './outgoing-invite.ts';
 import { minSeOf, proposeSession, sessionByAnswer } from './session-timer.ts';
 import type { Session } from './session-timer.ts';
-import { newBranch } from './stack.ts';
 import type { Hop, Stack } from './stack.ts';
 
 /** How a refresh ended: the peer's final response, or why there was none. */
@@ -79,7 +79,7 @@ export class Sessions {
       }
       const attempts = new Attempts(
         this.#stack,
-        { id: randomUUID(), branch, method, text, ackFor: () => '' },
+        { id: newId(), branch, method, text, ackFor: () => '' },
         [first, ...others],
         {
           onResponse: (response) => {
@@ -112,8 +112,9 @@ export class Sessions {
         this.#refreshed(dialog, 'INVITE', { status: 503, headers: [] });
         return;
       }
-      const user = { bye: () => undefined, over: () => undefined, startSession: () => undefined };
-      new OutgoingInvite(this.#stack, randomUUID(), { ...facts, hops: [first, ...others] }, user).start();
+      const nothing = () => undefined;
+      const user = { bye: nothing, answered: nothing, over: nothing, startSession: nothing };
+      new OutgoingInvite(this.#stack, newId(), { ...facts, hops: [first, ...others] }, user).start();
     };
     this.#stack.locate(composed.nextHop, send, dialog.natAddress, dialog.listener);
   }

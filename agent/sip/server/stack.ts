@@ -1,13 +1,13 @@
 /** What all parts of the SIP server share: clock, listeners, transactions, dialogs, counts. */
-import { randomUUID } from 'node:crypto';
 import { giveUpMs } from './clock.ts';
 import type { Alarm, BaseTimers, Clock } from './clock.ts';
 import { DialogTable } from './dialog.ts';
+import { newId } from './ids.ts';
 import type { SipRequest, SipResponse } from './message.ts';
 import { shortestSeconds } from './session-timer.ts';
 import type { SessionWish } from './session-timer.ts';
 import { ClientTransaction, ServerTransaction } from './transaction/transaction.ts';
-import type { ClientUser, ServerUser, Surroundings } from './transaction/transaction.ts';
+import type { ClientUser, OutgoingRequest, ServerUser, Surroundings } from './transaction/transaction.ts';
 import { Resolver } from './resolve.ts';
 import type { Dns } from './resolve/dns.ts';
 import type { Address, ConnectionDrop, Listener } from './transport.ts';
@@ -128,7 +128,7 @@ export class Stack implements Surroundings {
   ): ServerTransaction {
     const key = serverKey(received.request, received.request.method);
     const transaction = new ServerTransaction(
-      { id: randomUUID(), localTag },
+      { id: newId(), localTag },
       received,
       {
         onTimeout: (late) => user.onTimeout(late),
@@ -146,12 +146,7 @@ export class Stack implements Surroundings {
   /** Creates the transaction without sending: the echo to the application may have to go first. */
   openClient(
     identity: { id: string; branch: string; method: string },
-    outgoing: {
-      text: string;
-      target: Address;
-      listener: Listener;
-      ackFor: (response: SipResponse) => string;
-    },
+    outgoing: OutgoingRequest,
     user: ClientUser,
   ): ClientTransaction {
     const key = `${identity.branch}|${identity.method}`;
@@ -254,13 +249,4 @@ function serverKey(request: SipRequest, method: string): string {
   // RFC 2543 peers: no branch to go by.
   const fromTag = request.from.params.get('tag') ?? '';
   return `${request.callId}|${request.cseq}|${fromTag}|${via.host}|${via.port ?? ''}|${method}`;
-}
-
-/** A branch of ours: the magic cookie and enough randomness that nobody guesses it. */
-export function newBranch(): string {
-  return `z9hG4bK${randomUUID().replaceAll('-', '')}`;
-}
-
-export function newTag(): string {
-  return randomUUID().replaceAll('-', '').slice(0, 16);
 }

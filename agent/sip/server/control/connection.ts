@@ -1,5 +1,4 @@
 /** One application on the control port: its frames in, our frames out. */
-import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Application, Arrival } from '../application.ts';
 import type { Clock } from '../clock.ts';
@@ -39,6 +38,8 @@ export class ControlConnection implements Application {
   readonly #reader = new FrameReader();
   readonly #outbox = new Outbox();
   #pumping = false;
+  /** The client wants an id on every frame and looks at none. */
+  #frames = 0;
   #open = true;
 
   constructor(socket: Socket, clock: Clock, requests: Requests) {
@@ -202,7 +203,7 @@ export class ControlConnection implements Application {
   /** At most one write a turn of the event loop. */
   #send(payload: string, call = '', last = false): void {
     if (!this.#open) return;
-    this.#outbox.push(frame(`${randomUUID()}|${payload}`), call, last);
+    this.#outbox.push(frame(`${++this.#frames}|${payload}`), call, last);
     if (this.#pumping) return;
     this.#pumping = true;
     setImmediate(() => this.#pump());

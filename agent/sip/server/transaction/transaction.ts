@@ -24,7 +24,8 @@ type AnyTable = Readonly<Record<string, Readonly<Partial<Record<string, Cell<str
 abstract class Transaction {
   state: string;
   readonly #table: AnyTable;
-  readonly #alarms = new Map<string, Alarm>();
+  /** Seldom more than two are set, and there are tens of thousands of transactions. */
+  #alarms: { timer: string; alarm: Alarm }[] = [];
   readonly #around: Surroundings;
   /** Interval of the running retransmission timer (A, E or G). */
   #intervalMs: number;
@@ -85,10 +86,7 @@ abstract class Transaction {
     const delayMs = this.#delayOf(timer, timers);
     this.#stop(name);
     alarms.set += 1;
-    this.#alarms.set(
-      name,
-      clock.after(delayMs, () => this.run(`timer ${name}`)),
-    );
+    this.#alarms.push({ timer: name, alarm: clock.after(delayMs, () => this.run(`timer ${name}`)) });
   }
 
   #delayOf(timer: string, timers: BaseTimers): number {
@@ -116,18 +114,20 @@ abstract class Transaction {
   }
 
   #stop(timer: string): void {
-    const alarm = this.#alarms.get(timer);
-    if (!alarm) return;
-    alarm.cancel();
-    this.#forget(timer);
+    this.#forget(timer)?.cancel();
   }
 
-  #forget(timer: string): void {
-    if (this.#alarms.delete(timer)) this.#around.alarms.set -= 1;
+  #forget(timer: string): Alarm | undefined {
+    const at = this.#alarms.findIndex((one) => one.timer === timer);
+    if (at < 0) return undefined;
+    this.#around.alarms.set -= 1;
+    return this.#alarms.splice(at, 1)[0]?.alarm;
   }
 
   #silence(): void {
-    for (const timer of [...this.#alarms.keys()]) this.#stop(timer);
+    this.#around.alarms.set -= this.#alarms.length;
+    for (const { alarm } of this.#alarms) alarm.cancel();
+    this.#alarms = [];
   }
 }
 
@@ -140,14 +140,19 @@ export interface ServerUser {
 /** One request that came in, and the responses to it. */
 export class ServerTransaction {
   readonly id: string;
-  readonly request: SipRequest;
+  readonly method: string;
   readonly source: Address;
+  /** Where responses go: RFC 3261 section 18.2.2, RFC 3581 section 4. */
+  readonly responseAddress: Destination;
   readonly listener: Listener;
   readonly machine: ServerMachine;
   /** Our tag in To, for every response that carries one. */
   localTag: string;
   /** The last status sent; 0 before. */
   status = 0;
+  /** Under which a second way of the same request to us is known (RFC 3261 section 8.2.2.2). */
+  mergeKey: string | undefined;
+  #request: SipRequest | undefined;
 
   constructor(
     identity: { id: string; localTag: string },
@@ -157,8 +162,10 @@ export class ServerTransaction {
   ) {
     this.id = identity.id;
     this.localTag = identity.localTag;
-    this.request = received.request;
+    this.#request = received.request;
+    this.method = received.request.method;
     this.source = received.source;
+    this.responseAddress = responseAddress(received.request, received.source);
     this.listener = received.listener;
     this.machine = new ServerMachine(this, user, around);
     this.machine.handle('start');
@@ -168,26 +175,41 @@ export class ServerTransaction {
     return this.status >= 200;
   }
 
+  /** @throws Error once it is let go: nobody may want it after the final response */
+  get request(): SipRequest {
+    if (!this.#request) throw new Error('the request of a transaction that is answered is gone');
+    return this.#request;
+  }
+
+  /**
+   * Lets go what only composing responses needed. The transaction stays for 64*T1 to meet repeats of the request: at
+   * hundreds of calls a second, whole requests would be most of the heap.
+   */
+  letGo(): void {
+    this.#request = undefined;
+  }
+
   /** Sends a response; the text must be complete. False where the transaction no longer takes one. */
   respond(status: number, text: string): boolean {
-    const invite = this.request.method === 'INVITE';
     if (this.final) return false;
     this.status = status;
     this.machine.lastResponse = text;
     if (status < 200) return this.machine.handle('respond 1xx');
-    if (!invite) return this.machine.handle('respond 200-699');
-    return this.machine.handle(status < 300 ? 'respond 2xx' : 'respond 300-699');
+    if (this.method !== 'INVITE') return this.machine.handle('respond 200-699');
+    if (status >= 300) return this.machine.handle('respond 300-699');
+    const sent = this.machine.handle('respond 2xx');
+    // The dialog repeats a 2xx, this does not.
+    this.machine.lastResponse = undefined;
+    return sent;
   }
+}
 
-  /** Where responses go: RFC 3261 section 18.2.2, RFC 3581 section 4. */
-  get responseAddress(): Destination {
-    const { via } = this.request;
-    const { transport } = this.source;
-    const port = via.port ?? defaultPort(transport);
-    if (transport === 'udp') return via.params.has('rport') ? this.source : { ...this.source, port };
-    const sender = transport === 'tls' ? { serverName: via.host } : {};
-    return { ...this.source, otherwise: { ...this.source, port, ...sender } };
-  }
+function responseAddress({ via }: SipRequest, source: Address): Destination {
+  const { transport } = source;
+  const port = via.port ?? defaultPort(transport);
+  if (transport === 'udp') return via.params.has('rport') ? source : { ...source, port };
+  const sender = transport === 'tls' ? { serverName: via.host } : {};
+  return { ...source, otherwise: { ...source, port, ...sender } };
 }
 
 class ServerMachine extends Transaction {
@@ -196,7 +218,7 @@ class ServerMachine extends Transaction {
   readonly #user: ServerUser;
 
   constructor(owner: ServerTransaction, user: ServerUser, around: Surroundings) {
-    const invite = owner.request.method === 'INVITE';
+    const invite = owner.method === 'INVITE';
     const reliable = isReliable(owner.source.transport);
     super(invite ? inviteServer : nonInviteServer, invite ? 'proceeding' : 'trying', around, reliable);
     this.#owner = owner;
@@ -230,24 +252,29 @@ export interface ClientUser {
   onEnded(): void;
 }
 
+/** A request as one try of it goes out. */
+export interface OutgoingRequest {
+  text: string;
+  uri: string;
+  target: Address;
+  listener: Listener;
+  ackFor: (response: SipResponse) => string;
+}
+
 /** One request of ours, and the responses to it. */
 export class ClientTransaction {
   readonly id: string;
   readonly method: string;
   readonly branch: string;
-  readonly text: string;
+  /** Who was asked for. */
+  readonly uri: string;
   readonly target: Address;
   readonly listener: Listener;
   readonly machine: ClientMachine;
 
   constructor(
     identity: { id: string; branch: string; method: string },
-    outgoing: {
-      text: string;
-      target: Address;
-      listener: Listener;
-      ackFor: (response: SipResponse) => string;
-    },
+    outgoing: OutgoingRequest,
     user: ClientUser,
     around: Surroundings,
     ended: (transaction: ClientTransaction) => void,
@@ -255,10 +282,10 @@ export class ClientTransaction {
     this.id = identity.id;
     this.branch = identity.branch;
     this.method = identity.method;
-    this.text = outgoing.text;
+    this.uri = outgoing.uri;
     this.target = outgoing.target;
     this.listener = outgoing.listener;
-    this.machine = new ClientMachine(this, outgoing.ackFor, user, around, ended);
+    this.machine = new ClientMachine(this, outgoing, user, around, ended);
   }
 
   get state(): string {
@@ -276,7 +303,9 @@ export class ClientTransaction {
 
 class ClientMachine extends Transaction {
   readonly #owner: ClientTransaction;
-  readonly #ackFor: (response: SipResponse) => string;
+  /** Gone with the final response, which is the end of repeats; so is `#ackFor`. */
+  #text: string | undefined;
+  #ackFor: ((response: SipResponse) => string) | undefined;
   readonly #user: ClientUser;
   readonly #ended: (transaction: ClientTransaction) => void;
   #response: { response: SipResponse; source: Address } | undefined;
@@ -285,7 +314,7 @@ class ClientMachine extends Transaction {
 
   constructor(
     owner: ClientTransaction,
-    ackFor: (response: SipResponse) => string,
+    outgoing: Pick<OutgoingRequest, 'text' | 'ackFor'>,
     user: ClientUser,
     around: Surroundings,
     ended: (transaction: ClientTransaction) => void,
@@ -294,7 +323,8 @@ class ClientMachine extends Transaction {
     const reliable = isReliable(owner.target.transport);
     super(invite ? inviteClient : nonInviteClient, invite ? 'calling' : 'trying', around, reliable);
     this.#owner = owner;
-    this.#ackFor = ackFor;
+    this.#text = outgoing.text;
+    this.#ackFor = outgoing.ackFor;
     this.#user = user;
     this.#ended = ended;
   }
@@ -310,19 +340,25 @@ class ClientMachine extends Transaction {
     if (status < 200) this.run('1xx');
     else if (this.#owner.method !== 'INVITE') this.run('200-699');
     else this.run(status < 300 ? '2xx' : '300-699');
+    this.#response = undefined;
+    if (status < 200) return;
+    this.#text = undefined;
+    this.#ackFor = undefined;
   }
 
   protected act(action: string, event: string): void {
-    const { listener, target, text } = this.#owner;
+    const { listener, target } = this.#owner;
+    const text = this.#text;
     switch (action) {
       case 'send request':
+        if (text === undefined) return;
         if (event !== 'start') this.countRetransmission();
         // Silence for T1: a peer that is not there says so by ICMP, 32 seconds earlier than timer B or F.
         if (event === 'start' || this.#probe) listener.send(text, target, () => this.run('transport error'));
         else this.#probe = listener.probe(text, target, () => this.run('transport error'));
         return;
       case 'send ACK':
-        if (this.#response) this.#ack ??= this.#ackFor(this.#response.response);
+        if (this.#response) this.#ack ??= this.#ackFor?.(this.#response.response);
         if (this.#ack !== undefined) listener.send(this.#ack, target);
         return;
       case 'deliver':

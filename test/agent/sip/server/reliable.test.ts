@@ -150,6 +150,42 @@ describe('UPDATE and re-INVITE that cross', () => {
     await call.over();
   });
 
+  it.each(['INFO', 'INVITE'] as const)(
+    'an UPDATE that comes while %s of ours is open is delivered after its answer',
+    async (method) => {
+      await using call = await callIn();
+      const { peer, within, dialog } = call;
+      const updates: SrfResponse[] = [];
+      dialog.on('update', (_req, res) => updates.push(res));
+      const body = method === 'INVITE' ? sdp : undefined;
+      const asked = dialog.request({ method, ...(body === undefined ? {} : { body }) });
+      const ours = await peer.fresh(method);
+      peer.send(request(peer, 'UPDATE', { ...within, cseq: 2 }));
+      // Another request that is answered: the UPDATE was read before it.
+      peer.send(request(peer, 'OPTIONS', { ...within, cseq: 3 }));
+      expect(await peer.fresh(answerTo(3))).toMatchObject({ status: 200 });
+      expect(updates).toHaveLength(0);
+      peer.send(response(peer, ours, 200, body === undefined ? {} : { body, contact: true }));
+      expect((await asked).status).toBe(200);
+      await until(() => updates.length === 1, 'the UPDATE');
+      updates[0]!.send(200);
+      expect(await peer.fresh(answerTo(2))).toMatchObject({ status: 200 });
+      await call.over();
+    },
+  );
+
+  it('an UPDATE that waits when the call ends is refused', async () => {
+    await using call = await callIn();
+    const { peer, within, dialog } = call;
+    const gone = hangUp(dialog);
+    const bye = await peer.fresh('BYE');
+    peer.send(request(peer, 'UPDATE', { ...within, cseq: 2 }));
+    peer.send(response(peer, bye, 200));
+    expect(await peer.fresh(answerTo(2))).toMatchObject({ status: 481 });
+    await gone;
+    await nothingLeft(call.bench.server);
+  });
+
   it('takes the new target of a re-INVITE only with its success (RFC 6141 section 4)', async () => {
     await using call = await callIn();
     const { peer, within, dialog } = call;

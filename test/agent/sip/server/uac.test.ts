@@ -287,13 +287,13 @@ describe('a dialog that the application made', () => {
       headers: { 'Content-Type': 'text/plain' },
       body: 'été',
     });
-    const message = await peer.next('MESSAGE');
+    const message = await peer.fresh('MESSAGE');
     expect(Buffer.from(message.body, 'latin1').toString('utf8')).toBe('été');
     peer.send(response(peer, message, 202));
     expect((await reply).status).toBe(202);
 
     const modified = dialog.modify(sdp);
-    const again = await peer.next('INVITE');
+    const again = await peer.fresh('INVITE');
     peer.send(response(peer, again, 183, { body: sdp }));
     peer.send(response(peer, again, 200, { body: sdp }));
     expect(await modified).toBe(sdp);

@@ -73,7 +73,7 @@ function client(method: string, refused?: Error) {
   const heard: string[] = [];
   const transaction = base.stack.openClient(
     { id: 't', branch: 'z9hG4bKy', method },
-    { text: 'request', target: address, listener: base.listener, ackFor: () => 'ack' },
+    { text: 'request', uri: 'sip:b', target: address, listener: base.listener, ackFor: () => 'ack' },
     {
       onResponse: ({ status }) => heard.push(String(status)),
       onNoResponse: ({ status }) => heard.push(`made up ${status}`),
