@@ -9,7 +9,7 @@
  * A key is used only when its commitment is on stable storage. At an agent's first start, or after it was away for more than a
  * day, today's key is committed on the day itself, before its first draw; the audit says so.
  */
-import { createHash, createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { createHash, createHmac, hash, randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../config/errors.ts';
@@ -37,11 +37,12 @@ export interface DrawKeysOptions {
 interface DrawKey {
   /** First half of the commitment: names the key in draws. */
   id: string;
-  secret: KeyObject;
+  numberOf: (call: string) => number;
 }
 
 const dayMs = 86_400_000;
 const retryMs = 60_000;
+const blockBytes = 64;
 /** A timer that runs on past a clock that was set, or a machine that slept, is late by no more. */
 const longestWaitMs = 600_000;
 const committedFile = /^(?<day>\d{4}-\d{2}-\d{2})-(?<id>[0-9a-f]{32})\.key$/u;
@@ -55,9 +56,30 @@ export function keyIdOf(commitment: string): string {
   return commitment.slice(0, 32);
 }
 
-/** A whole number below 2^32, uniform to everybody who lacks the key. */
-export function uniformOf(secret: Buffer | KeyObject, call: string): number {
+/** A whole number below 2^32, uniform to everybody who lacks the key: the first word of HMAC-SHA256(key, call). */
+export function uniformOf(secret: Buffer, call: string): number {
   return createHmac('sha256', secret).update(call).digest().readUInt32BE(0);
+}
+
+/**
+ * `uniformOf` for one key and many calls, prepared once (RFC 2104 section 4): two plain hashes a call take 8 us here where a new
+ * `Hmac` takes 20, which is as long as Redis needs for the whole draw.
+ *
+ * @param secret at most 64 bytes, SHA-256's block
+ */
+export function uniformFor(secret: Buffer): (call: string) => number {
+  const [inner, outer] = [Buffer.alloc(blockBytes + 256, 0x36), Buffer.alloc(blockBytes + 32, 0x5c)];
+  for (const [index, byte] of secret.entries()) {
+    inner[index] = byte ^ 0x36;
+    outer[index] = byte ^ 0x5c;
+  }
+  return (call) => {
+    // A call id of ours is 36 bytes; a character takes three at most.
+    if (call.length * 3 > inner.length - blockBytes) return uniformOf(secret, call);
+    const end = blockBytes + inner.write(call, blockBytes);
+    outer.write(hash('sha256', inner.subarray(0, end)), blockBytes, 'hex');
+    return Number.parseInt(hash('sha256', outer).slice(0, 8), 16);
+  };
 }
 
 /** @throws LedgerUnavailable, or when the folder cannot be written */
@@ -84,7 +106,7 @@ class DailyKeys implements DrawKeys {
 
   readonly uniform = (call: CallId, day: string): { key: string; uniform: number } | undefined => {
     const key = this.#keys.get(day);
-    return key === undefined ? undefined : { key: key.id, uniform: uniformOf(key.secret, call) };
+    return key === undefined ? undefined : { key: key.id, uniform: key.numberOf(call) };
   };
 
   turn(): Promise<void> {
@@ -123,7 +145,7 @@ class DailyKeys implements DrawKeys {
       if (day === undefined || id === undefined) continue;
       const secret = await this.#read(name);
       if (day < today) await this.#reveal(day, id, secret, name);
-      else this.#keys.set(day, { id, secret: createSecretKey(secret) });
+      else this.#keys.set(day, { id, numberOf: uniformFor(secret) });
     }
     for (const day of [today, dayOf(new Date(now.getTime() + dayMs))]) {
       if (!this.#keys.has(day)) this.#keys.set(day, await this.#make(day));
@@ -147,7 +169,7 @@ class DailyKeys implements DrawKeys {
     await ledger.append({ kind: 'sampling.key-committed', day, key: id, commitment });
     await rename(draft, join(directory, `${day}-${id}.key`));
     await syncDirectory(directory);
-    return { id, secret: createSecretKey(secret) };
+    return { id, numberOf: uniformFor(secret) };
   }
 
   async #reveal(day: string, id: string, secret: Buffer, name: string): Promise<void> {

@@ -24,21 +24,9 @@ export interface RedisPlace {
 
 type Words = (string | number)[];
 
-/** Of a reservation: selected, then the account; see `reserveScript`. */
-export type ReserveAnswer = [
-  selected: number,
-  draws: number,
-  eligible: number,
-  recorded: number,
-  open: number,
-  credit: number,
-  announceCredit: number,
-  today: number,
-  run: string,
-];
-
 interface Scripts {
-  tacetReserve(...words: Words): Promise<ReserveAnswer | [refused: number]>;
+  /** See `reserveScript`. */
+  tacetReserveBuffer(...words: Words): Promise<Buffer>;
   tacetSettle(...words: Words): Promise<unknown>;
   tacetRelease(...words: Words): Promise<unknown>;
   tacetLapse(...words: Words): Promise<[eligible: number, recorded: number, open: number]>;
@@ -52,7 +40,7 @@ const retry = (times: number): number =>
   Math.min(50 * 2 ** Math.min(times, 5), 1_000) * (0.5 + Math.random() / 2);
 
 export function connect(place: RedisPlace, timing: { hungMs: number; fenceMs: number }): Connection {
-  const script = (lua: string, numberOfKeys = 3): { lua: string; numberOfKeys: number } => ({
+  const script = (lua: string, numberOfKeys = 1): { lua: string; numberOfKeys: number } => ({
     lua,
     numberOfKeys,
   });
@@ -60,7 +48,7 @@ export function connect(place: RedisPlace, timing: { hungMs: number; fenceMs: nu
     tacetReserve: script(reserveScript(timing.fenceMs)),
     tacetSettle: script(settleScript),
     tacetRelease: script(releaseScript),
-    tacetLapse: script(lapseScript, 4),
+    tacetLapse: script(lapseScript, 2),
     tacetRecover: script(recoverScript(timing.fenceMs)),
   };
   const { username, password, tls } = place;

@@ -16,6 +16,7 @@ import type { CallId } from '../../config/units.ts';
 import { dayOf, epochOf, leaseMs as defaultLeaseMs } from './gate.ts';
 import { Grants, type Grant } from './grants.ts';
 import { connect, type Connection, type RedisPlace } from './redis-connection.ts';
+import { readAccount, termsWord } from './scripts.ts';
 import { ask, drawn, termsOf, undrawn, type Asked } from './reservation.ts';
 import type {
   AvailabilityListener,
@@ -58,6 +59,7 @@ export function openRedisSampler(options: RedisSamplerOptions): Sampler {
 const defaultFenceMs = 3_000;
 /** A server that has lost writes is told at most this often. */
 const recoverPauseMs = 250;
+const selectedByte = 0x31;
 /** Selections told in one script call: Redis serves nobody else meanwhile. */
 const recoverBatch = 200;
 
@@ -77,6 +79,9 @@ class RedisSampler implements Sampler {
   #payTimer: NodeJS.Timeout | undefined;
   #recovering: Promise<void> | undefined;
   #recoveredAt = -Infinity;
+  /** Replication id of the server that this connection leads to; empty in a cluster, which has many. */
+  #server = '';
+  #writing = false;
   #available = false;
   #lastError = 'not connected yet';
 
@@ -112,28 +117,25 @@ class RedisSampler implements Sampler {
       this.#onUngranted?.(from === undefined ? 'no-key' : 'unreachable');
       return undrawn(asked, 'unavailable');
     }
-    const answer = await this.#inTime(
-      this.#redis.tacetReserve(
-        ...keysOf(asked),
-        call,
-        from.uniform,
-        asked.ppm,
-        asked.capPpm,
-        terms.dailyGuard ?? -1,
-        asked.day,
-        now.getTime(),
-        this.#grants.lastDraw(asked),
-      ),
+    this.#writeTogether();
+    const word = termsWord(terms, { day: asked.day, server: this.#server });
+    const answering = this.#redis.tacetReserveBuffer(
+      callsKey(asked),
+      call,
+      from.uniform,
+      word,
+      `${this.#grants.lastDraw(asked)} ${now.getTime()}`,
     );
+    const answer = await this.#inTime(answering);
     if (answer === undefined) return this.#ungranted(asked, 'late');
     if (answer.length === 1) {
       void this.#recover();
-      this.#onUngranted?.(answer[0] === -1 ? 'lost' : 'fenced');
+      this.#onUngranted?.(answer.toString('latin1') === 'l' ? 'lost' : 'fenced');
       return undrawn(asked, 'unavailable');
     }
-    const [selected, draws, eligible, recorded, open, credit, announceCredit, today, run] = answer;
-    const account = { draws, eligible, recorded, open, credit, announceCredit, today };
-    const reservation = drawn(asked, selected === 1, account, {
+    const { run, ...account } = readAccount(answer);
+    const selected = answer[0] === selectedByte;
+    const reservation = drawn(asked, selected, account, {
       ...from,
       run,
       dailyGuard: terms.dailyGuard,
@@ -142,7 +144,7 @@ class RedisSampler implements Sampler {
     const answered: Reservation = granted
       ? reservation
       : { ...this.#ungranted(asked, 'unreplicated'), draw: reservation.draw };
-    this.#grants.saw(answered, { ...account, ppm: asked.ppm, day: asked.day }, now.getTime());
+    this.#grants.saw(answered, account, now.getTime());
     return answered;
   }
 
@@ -159,7 +161,7 @@ class RedisSampler implements Sampler {
     const yesterday = dayOf(new Date(now.getTime() - 86_400_000));
     const counts = await this.#inTime(
       this.#redis.tacetLapse(
-        ...keysOf({ ...place, day: dayOf(now) }),
+        callsKey({ ...place, day: dayOf(now) }),
         callsKey({ ...place, day: yesterday }),
         now.getTime() - this.#leaseMs,
       ),
@@ -185,13 +187,30 @@ class RedisSampler implements Sampler {
   /** A reservation that may have been made all the same: given back as soon as Redis can be told. */
   #ungranted(asked: Asked, why: 'late' | 'unreplicated'): Reservation {
     this.#onUngranted?.(why);
-    const { call, ppm, capPpm, day } = asked;
-    void this.#owe(() => this.#redis.tacetRelease(...keysOf(asked), call, ppm, capPpm, day));
+    const { call, ppm, capPpm } = asked;
+    void this.#owe(() => this.#redis.tacetRelease(callsKey(asked), call, ppm, capPpm));
     return undrawn(asked, 'unavailable');
   }
 
-  #settle({ call, ppm, capPpm, day, ...place }: Reservation, outcome: SettledOutcome): Promise<unknown> {
-    return this.#redis.tacetSettle(...keysOf({ ...place, day }), call, outcome, ppm, capPpm, day);
+  /**
+   * What is asked in one turn of the event loop goes out in one write: a system call costs both ends more than the draw does.
+   * A cluster's connections are its own affair.
+   */
+  #writeTogether(): void {
+    if (this.#writing || 'nodes' in this.#redis || this.#redis.status !== 'ready') return;
+    const { stream } = this.#redis;
+    this.#writing = true;
+    stream.cork();
+    process.nextTick(() => {
+      this.#writing = false;
+      stream.uncork();
+    });
+  }
+
+  #settle(reservation: Reservation, outcome: SettledOutcome): Promise<unknown> {
+    const { call, ppm, capPpm } = reservation;
+    this.#writeTogether();
+    return this.#redis.tacetSettle(callsKey(reservation), call, outcome, ppm, capPpm);
   }
 
   /** Whether as many replicas as asked for have what this connection wrote. */
@@ -238,10 +257,18 @@ class RedisSampler implements Sampler {
   /** Redis can be reached: it hears what this agent knows before it is asked for anything. */
   async #arrive(): Promise<void> {
     this.#recoveredAt = -Infinity;
+    await this.#meet();
     await this.#recover();
     if (this.#redis.status !== 'ready') return;
     this.#tell(true, undefined);
     await this.#payOwed();
+  }
+
+  /** A failure here shows at the next command. */
+  async #meet(): Promise<void> {
+    if ('nodes' in this.#redis) return;
+    const said = await this.#redis.info('replication').catch(() => '');
+    this.#server = /master_replid:([\da-f]+)/u.exec(said)?.[1] ?? '';
   }
 
   async #recover(): Promise<void> {
@@ -261,10 +288,10 @@ class RedisSampler implements Sampler {
       const { draws, eligible, recorded, open, credit, announceCredit, ppm, today } = account;
       const seen = [draws, eligible, recorded, open, credit, announceCredit, ppm, account.day, today];
       for (const [day, grants] of days.size === 0 ? [[account.day, []] as const] : days) {
-        const keys = keysOf({ campaign, epoch, day });
+        const key = callsKey({ campaign, day });
         for (let from = 0; from === 0 || from < grants.length; from += recoverBatch) {
           const told = grants.slice(from, from + recoverBatch).flatMap(wordsOf);
-          const [stands] = await this.#redis.tacetRecover(...keys, ...seen, day, ...told);
+          const [stands] = await this.#redis.tacetRecover(key, ...seen, ...told);
           this.#grants.reset({ campaign, epoch }, stands);
         }
         const over = grants.filter(({ outcome }) => outcome !== undefined);
@@ -310,14 +337,8 @@ class RedisSampler implements Sampler {
   }
 }
 
-/** The month's account, its open selections, the day's calls: one hash slot a campaign, so that a cluster runs the scripts. */
-function keysOf(place: { campaign: string; epoch: string; day: string }): [string, string, string] {
-  const account = `tacet:{${place.campaign}}:${place.epoch}`;
-  return [account, `${account}:open`, callsKey(place)];
-}
-
 function callsKey({ campaign, day }: { campaign: string; day: string }): string {
-  return `tacet:{${campaign}}:calls:${day}`;
+  return `tacet:{${campaign}}:${day}`;
 }
 
 function wordsOf({ reservation, sequence, at, outcome }: Grant): (string | number)[] {

@@ -1,32 +1,41 @@
 /**
  * What Redis runs, each script atomically; `account.ts` does the same in memory, and a test runs both on the same events.
  *
- * KEYS of every script, all in one hash slot: the month's account (one value in MessagePack: read and written whole it costs
- * half of what a hash does), its open selections (sorted set: call, opened at), the calls of the day of the draw (hash: call,
- * state). In the account: `n` draws, `e` eligible, `r` recorded,
- * `o` open, `x` credit, `y` announcement credit, `p` rate in force, `d` day, `s` selected on that day; `run`: the server
- * that grants; `shut`: until when it must not; `b`: the draw up to which a restored account contains everything. States of
- * a call: `o` open, `p` passed, `l` lapsed, `s` settled.
+ * A script is given one key, the calls of the day of the draw (hash: call, state), `tacet:{campaign}:2026-11-23`. From its name
+ * follow the month's account, `tacet:{campaign}:2026-11` (one value, packed: read and written whole it costs a third of what a
+ * hash does), and its open selections, `tacet:{campaign}:2026-11:open` (sorted set: call, opened at). All are in one hash slot. A
+ * key or an argument more costs more than what a script does with it.
+ *
+ * In the account, eight bytes each: `n` draws, `e` eligible, `r` recorded, `o` open, `x` credit, `y` announcement credit, `p` rate
+ * in force, `c` its cap, `g` the daily guard (-1: none), `s` selected on the day `d`; `shut`: until when this server must not grant; `b`: the draw up to which a restored
+ * account contains everything; then `d`, `run`: the server that grants; `terms`: the last ones that were looked at. States of a
+ * call: `o` open, `p` passed, `l` lapsed, `s` settled.
  *
  * Credit only ever falls by a selection. So nothing but a selection must outlive a failover; any other write that a new
  * primary lacks leaves the account on the safe side.
  */
-import { announceReserve, partsPerMillion, uniformRange } from './gate.ts';
+import type { Account } from './account.ts';
+import { announceReserve, partsPerMillion, uniformRange, type Terms } from './gate.ts';
 
 /** How long a call is remembered, so that a doubled or late message changes nothing. */
 const callSeconds = 3 * 86_400;
 /** A month, and time for its last calls to settle and for an auditor to look. */
 const epochSeconds = 70 * 86_400;
 
+const layout = "'<ddddddddddddsss'";
+const fields = 'n, e, r, o, x, y, p, c, g, s, shut, b, d, run, terms';
+
 const load = `
-local account, open, calls = KEYS[1], KEYS[2], KEYS[3]
-local n, e, r, o, x, y, p, s, shut, b, d, run = 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', ''
+local calls = KEYS[1]
+local account = string.sub(calls, 1, -4)
+local ${fields} = 0, 0, 0, 0, 0, 0, 0, 0, -1, 0, 0, 0, '', '', ''
 local kept = redis.call('GET', account)
 if kept then
-  n, e, r, o, x, y, p, s, shut, b, d, run = unpack(cmsgpack.unpack(kept))
+  ${fields} = struct.unpack(${layout}, kept)
 end
 local function keep()
-  redis.call('SET', account, cmsgpack.pack({ n, e, r, o, x, y, p, s, shut, b, d, run }), 'EX', ${epochSeconds})
+  kept = struct.pack(${layout}, ${fields})
+  redis.call('SET', account, kept, 'EX', ${epochSeconds})
 end
 `;
 
@@ -66,60 +75,85 @@ local function fenced(lost)
 end
 `;
 
+/** Terms in one word, and in it nothing that changes from call to call: the script takes it apart only when it is another. */
+export function termsWord(
+  { ppm, capPpm, dailyGuard }: Terms,
+  { day, server }: { day: string; server: string },
+): string {
+  return `${ppm} ${capPpm} ${dailyGuard ?? -1} ${day} ${server}`;
+}
+
 /**
- * ARGV: call, uniform, rate and cap in parts per million, daily guard (-1: none), day, now (ms), last draw this agent knows
- * of. Answers selected (1, 0), or -1: this server has lost draws, -2: it must not grant yet; then the account.
+ * ARGV: call, uniform, terms, `last draw this agent knows of` and `now` (ms) in one word. Answers one byte and the account as
+ * the decision found it: `1` selected, `0` not; or one byte alone: `l`, this server has lost draws; `f`, it must not grant yet.
+ *
+ * Which server this is stands in the terms as the agent heard it when it connected (empty where it does not know, in a cluster):
+ * another than before is looked into. A selection asks the server itself in any case.
  */
 export const reserveScript = (fenceMs: number): string => `${load}${fence(fenceMs)}
-local call, ppm, cap, day = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[6]
-if n < tonumber(ARGV[8]) then
-  return { -1 }
-end
+local call = ARGV[1]
 if redis.call('HSETNX', calls, call, 'p') == 0 then
-  return { redis.call('HGET', calls, call) == 'o' and 1 or 0, n, e, r, o, x, y, s, run }
+  if not kept then keep() end
+  return (redis.call('HGET', calls, call) == 'o' and '1' or '0') .. kept
 end
-if day > d then
-  d, s = day, 0
-  redis.call('EXPIRE', calls, ${callSeconds})
-end
-if p ~= ppm then
-  p, x, y = ppm, math.min(x, 0), math.min(y, 0)
+if ARGV[3] ~= terms or string.sub(terms, -1) == ' ' then
+  local rate, cap, guard, day, server = string.match(ARGV[3], '^(%d+) (%d+) (%S+) (%S+) (%x*)$')
+  if n < tonumber(string.match(ARGV[4], '^%d+')) then
+    return 'l'
+  end
+  if server == '' or server ~= run then
+    fenced(false)
+  end
+  if day > d then
+    d, s = day, 0
+    redis.call('EXPIRE', calls, ${callSeconds})
+  end
+  rate = tonumber(rate)
+  if p ~= rate then
+    p, x, y = rate, math.min(x, 0), math.min(y, 0)
+  end
+  c, g, terms = tonumber(cap), tonumber(guard), ARGV[3]
 end
 n = n + 1
 
 local chance = 0
-if ppm > 0 and x + ppm >= 0 and y + cap >= 0 and (ARGV[5] == '-1' or s < tonumber(ARGV[5])) then
-  local room = (ppm > 300000 and ppm < 700000) and 2000000 or 1000000
+if p > 0 and x + p >= 0 and y + c >= 0 and (g < 0 or s < g) then
+  local room = (p > 300000 and p < 700000) and 2000000 or 1000000
   local middle = (room - 1000000) / 2
   if x > room then
-    chance = math.max(500000, cap)
-  elseif x + ppm > room then
+    chance = math.max(500000, c)
+  elseif x + p > room then
     chance = 1000000
-  elseif (ppm < 500000 and x > middle) or (ppm >= 500000 and x < middle) then
+  elseif (p < 500000 and x > middle) or (p >= 500000 and x < middle) then
     chance = 500000
   else
-    chance = ppm
+    chance = p
   end
 end
-if ARGV[2] * ${partsPerMillion} < chance * ${uniformRange} then
-  if fenced(false) then
-    return { -2 }
-  end
-  redis.call('HSET', calls, call, 'o')
-  redis.call('ZADD', open, ARGV[7], call)
-  local before = { 1, n, e, r, o, x, y, s, run }
-  o, x, y = o + 1, x + ppm - 1000000, y + cap - 1000000
-  if d == day then s = s + 1 end
+if ARGV[2] * ${partsPerMillion} >= chance * ${uniformRange} then
   keep()
-  return before
+  return '0' .. kept
 end
+local last, now = string.match(ARGV[4], '^(%d+) (%d+)$')
+if n <= tonumber(last) then
+  return 'l'
+end
+if fenced(false) then
+  return 'f'
+end
+redis.call('HSET', calls, call, 'o')
+redis.call('ZADD', account .. ':open', now, call)
+local before = struct.pack(${layout}, ${fields})
+o, x, y = o + 1, x + p - 1000000, y + c - 1000000
+if d == string.sub(calls, -10) then s = s + 1 end
 keep()
-return { 0, n, e, r, o, x, y, s, run }
+return '1' .. before
 `;
 
-/** ARGV: call, outcome, rate and cap in parts per million and day of its draw. */
+/** ARGV: call, outcome, rate and cap in parts per million. */
 export const settleScript = `${load}${raise}
-local call, outcome, ppm, cap, day = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local call, outcome, ppm, cap = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local day = string.sub(calls, -10)
 local before = redis.call('HGET', calls, call)
 if before == 's' then
   return 0
@@ -129,7 +163,7 @@ e, r = e + eligible, r + recorded
 if before == 'o' or before == 'l' then
   if before == 'o' then
     o = o - 1
-    redis.call('ZREM', open, call)
+    redis.call('ZREM', account .. ':open', call)
   else
     e, r = e - 1, r - 1
   end
@@ -152,16 +186,17 @@ return 1
 
 /**
  * Gives back a reservation that nobody heard of, and keeps a late one from being made. ARGV: call, rate and cap in parts per
- * million and day of its draw.
+ * million.
  */
 export const releaseScript = `${load}${raise}
-local call, ppm, cap, day = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local call, ppm, cap = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local day = string.sub(calls, -10)
 local before = redis.call('HGET', calls, call)
 if before and before ~= 'o' then
   return 0
 end
 if before == 'o' then
-  redis.call('ZREM', open, call)
+  redis.call('ZREM', account .. ':open', call)
   o = o - 1
   if d == day then s = math.max(0, s - 1) end
   raise(1000000 - ppm, 1000000 - cap, ppm)
@@ -173,11 +208,11 @@ return 1
 
 /** Selections beyond their lease become recorded conversations. ARGV: those opened before this (ms). Answers the counts. */
 export const lapseScript = `${load}
-local late = redis.call('ZRANGEBYSCORE', open, '-inf', ARGV[1], 'LIMIT', 0, 100)
+local late = redis.call('ZRANGEBYSCORE', account .. ':open', '-inf', ARGV[1], 'LIMIT', 0, 100)
 for _, call in ipairs(late) do
-  redis.call('ZREM', open, call)
+  redis.call('ZREM', account .. ':open', call)
   -- Drawn today or yesterday: the lease is shorter than a day.
-  for _, day in ipairs({ calls, KEYS[4] }) do
+  for _, day in ipairs({ calls, KEYS[2] }) do
     if redis.call('HGET', day, call) == 'o' then
       redis.call('HSET', day, call, 'l')
       o, e, r = o - 1, e + 1, r + 1
@@ -193,7 +228,7 @@ return { e, r, o }
  * taken over when the server's is older, while nothing is granted; a selection that is missing is charged, unless the
  * account that was taken over contains it.
  *
- * ARGV: n, e, r, o, x, y, p, d, s of the account, day of the selections, then for each: call, draw, rate, cap, opened at, state.
+ * ARGV: n, e, r, o, x, y, p, d, s of the account, then for each selection: call, draw, rate, cap, opened at, state.
  */
 export const recoverScript = (fenceMs: number): string => `${load}${fence(fenceMs)}
 local lost = n < tonumber(ARGV[1])
@@ -203,16 +238,17 @@ if lost and (closed or before ~= run) then
   b = tonumber(ARGV[1])
   n, e, r, o = b, tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
   x, y, p, d, s = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
+  terms = ''
 end
-local day = ARGV[10]
-for i = 11, #ARGV, 6 do
+local day = string.sub(calls, -10)
+for i = 10, #ARGV, 6 do
   local call, draw, ppm, cap = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   local contained = draw <= b
   -- What a settlement gave may be in the account that was taken over: it must not be given twice.
   local state = contained and ARGV[i + 5] or 'o'
   if redis.call('HSETNX', calls, call, state) == 1 then
     if state == 'o' then
-      redis.call('ZADD', open, ARGV[i + 4], call)
+      redis.call('ZADD', account .. ':open', ARGV[i + 4], call)
     end
     if not contained then
       o, x, y = o + 1, x + ppm - 1000000, y + cap - 1000000
@@ -223,3 +259,21 @@ end
 ${settleDown}
 return { n, closed and 1 or 0 }
 `;
+
+/** An account as a reservation is answered with it, after its first byte. */
+export function readAccount(answer: Buffer): Account & { run: string } {
+  const number = (index: number): number => answer.readDoubleLE(1 + index * 8);
+  const words = answer.toString('latin1', 1 + 12 * 8);
+  return {
+    draws: number(0),
+    eligible: number(1),
+    recorded: number(2),
+    open: number(3),
+    credit: number(4),
+    announceCredit: number(5),
+    ppm: number(6),
+    today: number(9),
+    day: words.slice(0, 10),
+    run: words.slice(11, 51),
+  };
+}

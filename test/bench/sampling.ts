@@ -3,8 +3,8 @@
  * run, how many decisions one connection takes, and whether ceiling, target and secrecy hold over a million calls of eight
  * agents with refusals, unanswered calls and changes of rate.
  */
-import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
-import { uniformOf } from '../../agent/sampling/draw-keys.ts';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { uniformFor } from '../../agent/sampling/draw-keys.ts';
 import { partsPerMillion } from '../../agent/sampling/gate.ts';
 import { connect, type Connection } from '../../agent/sampling/redis-connection.ts';
 import { openRedisSampler } from '../../agent/sampling/redis.ts';
@@ -17,10 +17,10 @@ import { randomFrom } from '../../agent/cli/demo/plan.ts';
 const calls = 1_000_000;
 const agents = 8;
 const inFlight = 16;
-const secret = createSecretKey(randomBytes(32));
+const numberOf = uniformFor(randomBytes(32));
 const uniform = (call: CallId): { key: string; uniform: number } => ({
   key: 'bench',
-  uniform: uniformOf(secret, call),
+  uniform: numberOf(call),
 });
 
 interface Agent {

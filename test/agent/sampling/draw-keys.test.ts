@@ -1,8 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LedgerEntry, LedgerEvent } from '../../../agent/ledger/ledger.ts';
-import { commitmentOf, openDrawKeys, uniformOf } from '../../../agent/sampling/draw-keys.ts';
+import { commitmentOf, openDrawKeys, uniformFor, uniformOf } from '../../../agent/sampling/draw-keys.ts';
 import type { CallId } from '../../../config/units.ts';
 import { temporaryFolder, type TemporaryFolder } from '../../peers/temporary-folder.ts';
 
@@ -118,4 +119,18 @@ describe('the daily keys', () => {
     for (const name of names) expect((await stat(join(directory, name))).mode & 0o777).toBe(0o600);
     expect(names.toSorted()).toEqual(of('sampling.key-committed').map(({ day, key }) => `${day}-${key}.key`));
   });
+});
+
+test('the prepared number of a key is the HMAC of each call, however long its id', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 1, maxLength: 64 }),
+      fc.string({ unit: 'binary', maxLength: 400 }),
+      (key, call) => {
+        const secret = Buffer.from(key);
+        expect(uniformFor(secret)(call)).toBe(uniformOf(secret, call));
+      },
+    ),
+    { numRuns: 50 },
+  );
 });
