@@ -1,6 +1,7 @@
 /** What ties a call's two legs together for others: a call identifier of ours and Session-ID, on every message of both. */
 import type { CallId } from '../../config/units.ts';
 import type { DigestSession } from './digest.ts';
+import { believedOf, shownTo } from './headers.ts';
 import type { Peer } from './peers.ts';
 import { SessionIds, type End } from './session-id.ts';
 
@@ -11,8 +12,14 @@ interface Heard {
 
 /** What every message of one leg carries, learns and is signed with. */
 export interface LegMarks {
-  /** Headers of each request and response of ours on this leg. */
-  headers(): Record<string, string>;
+  /**
+   * Headers of each request and response of ours on this leg.
+   *
+   * @param crossing those of the other leg that are handed on with it: what this leg's peer may be shown stays
+   */
+  headers(crossing?: Record<string, string>): Record<string, string>;
+  /** The headers of a message of the far end, but for what it may not say. */
+  believed(headers: Record<string, string>): Record<string, string>;
   /** Takes what a message of the far end says of itself. */
   heard(message: Heard): void;
   /** Signs requests; only there on a leg that we started and that was challenged. */
@@ -40,9 +47,10 @@ export class Correlation {
     };
   }
 
-  marks(end: End, peer: Pick<Peer, 'passes'>, digest?: DigestSession): LegMarks {
+  marks(end: End, peer: Pick<Peer, 'passes' | 'trusted'>, digest?: DigestSession): LegMarks {
     return {
-      headers: () => this.headers(end, peer),
+      headers: (crossing = {}) => ({ ...shownTo(peer, crossing), ...this.headers(end, peer) }),
+      believed: (headers) => believedOf(peer, headers),
       heard: (message) => this.sessions.heard(end, message.get('Session-ID')),
       digest,
     };

@@ -8,7 +8,7 @@ import type { Invite } from './invite.ts';
 import { Leg } from './leg.ts';
 import { outgoingHeaders } from './outgoing-headers.ts';
 import type { PassTokens } from './passes.ts';
-import { uriTo } from './peer-uri.ts';
+import { uriTo, wayTo } from './peer-uri.ts';
 import type { Peer } from './peers.ts';
 
 /** How an outgoing INVITE ended. */
@@ -213,6 +213,7 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
       {
         headers: { ...options.headers, ...digest?.sign('INVITE', uri), ...options.again },
         ...(sdp === undefined ? { noAck: true } : { localSdp: sdp }),
+        ...wayTo(to),
       },
       {
         cbRequest: (_error, request) => {
@@ -222,7 +223,7 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
         cbProvisional: (response) => {
           onWord();
           if (over.aborted || response.status === 100) return;
-          invite.farEndSaid(response);
+          invite.farEndSaid(response, to);
           onProgress?.(response.status, response.body === '' ? undefined : response.body);
         },
       },
@@ -233,7 +234,7 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
         await destroy();
         return done({ kind: 'given-up' });
       }
-      invite.farEndSaid(res);
+      invite.farEndSaid(res, to);
       const accept = async (answer: string): Promise<Leg> => new Leg(await ack(answer), marks);
       return done({ kind: 'offered', sdp: offer, accept, release: destroy });
     }
@@ -242,7 +243,7 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
       await leg.hangUp();
       return done({ kind: 'given-up' });
     }
-    invite.farEndSaid(dialled.res);
+    invite.farEndSaid(dialled.res, to);
     return done({ kind: 'answered', leg, sdp: dialled.remote.sdp });
   } catch (error) {
     if (over.aborted) return done({ kind: 'given-up' });
@@ -250,7 +251,7 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
       return done({ kind: 'failed', status: 503, reason: messageOf(error), headers: {} });
     }
     const { status, reason, res } = error;
-    if (res !== undefined) invite.farEndSaid(res);
+    if (res !== undefined) invite.farEndSaid(res, to);
     return done({ kind: 'failed', status, reason: reason ?? '', headers: failureHeaders(res) }, res);
   } finally {
     over.removeEventListener('abort', cancel);

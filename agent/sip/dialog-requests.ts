@@ -33,7 +33,7 @@ export class DialogRequests {
 
   /** Sends BYE and lets go of the dialog; resolves when it was answered or given up. @throws as `send` */
   async bye(headers: Record<string, string>): Promise<void> {
-    const all = { ...headers, ...this.#marks.headers() };
+    const all = this.#marks.headers(headers);
     let signature = this.#signed('BYE');
     // `destroy` alone would forget the dialog with the first answer, a challenge included.
     if (Object.keys(signature).length > 0) {
@@ -53,7 +53,7 @@ export class DialogRequests {
       this.#dialog.request(
         {
           method,
-          headers: { ...headers, ...this.#marks.headers(), ...signature },
+          headers: { ...this.#marks.headers(headers), ...signature },
           ...(body === undefined ? { noAck: true } : { body }),
         },
         (error, response, ack) => {

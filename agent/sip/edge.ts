@@ -8,12 +8,12 @@ import type { Config } from '../../config/schema.ts';
 import { messageOf, TacetError } from '../../config/errors.ts';
 import { Admission, type Overload, type Place } from './admission.ts';
 import { dial, type AttemptResult, type Dialled, type DialOptions } from './dial.ts';
-import { freeCalls } from './free-calls.ts';
+import { freeCalls, sosNumber } from './free-calls.ts';
 import { Health, verdictOf, type Verdict } from './health.ts';
 import { Invite } from './invite.ts';
 import { passHeader, PassTokens } from './passes.ts';
-import { userOf, uriTo } from './peer-uri.ts';
-import type { Peer, Peers } from './peers.ts';
+import { userOf, uriTo, wayTo } from './peer-uri.ts';
+import type { Peer, Peers, Source } from './peers.ts';
 import { orderRoute, peersOf, willing } from './route.ts';
 import { systemClock } from './server/clock.ts';
 
@@ -154,7 +154,7 @@ function listen(
 ): void {
   const free = freeCalls(routing);
   srf.invite((req: SrfRequest, res: SrfResponse) => {
-    const from = peers.at({ address: req.source_address, port: req.source_port });
+    const from = peers.at(sourceOf(req));
     if (from === undefined) {
       // Only an external drachtio-server brings strangers this far; the embedded one drops them on arrival.
       onStranger();
@@ -162,7 +162,9 @@ function listen(
       return;
     }
     if (req.get('Max-Forwards')?.trim() === '0') return void res.send(483);
-    const freedom = free({ called: userOf(req.uri) ?? '', header: (name) => req.get(name) });
+    const sos = sosNumber(req.uri, routing.emergency.countries);
+    const called = sos ?? userOf(req.uri) ?? '';
+    const freedom = free({ called, from: from.kind, header: (name) => req.get(name) });
     const refusal = freedom === 'emergency' ? undefined : refusing();
     if (refusal !== undefined) return refuse(res, refusal, 30);
     const place: Place | Overload = freedom === 'emergency' ? admission.insist(from) : admission.admit(from);
@@ -170,7 +172,8 @@ function listen(
       onOverload(from.name, place);
       return refuse(res, 'Overloaded', place === 'max-rate' ? 1 : 5);
     }
-    const invite = new Invite(srf, req, res, from, { free: freedom, pass: tokens.read(req.get(passHeader)) });
+    const pass = tokens.read(req.get(passHeader));
+    const invite = new Invite(srf, req, res, from, { free: freedom, pass, sos });
     onInvite(invite)
       .catch((error: unknown) => {
         log.error({ call: invite.call, err: error }, 'call failed');
@@ -179,12 +182,16 @@ function listen(
       .finally(() => place[Symbol.dispose]());
   });
   srf.options((req: SrfRequest, res: SrfResponse) => {
-    const from = peers.at({ address: req.source_address, port: req.source_port });
+    const from = peers.at(sourceOf(req));
     // Who asks whether we take calls asks whether they get through (a carrier then takes its second way at once).
     const refusal = refusing() ?? (from !== undefined && stranded(from, health) ? 'No Route' : undefined);
     if (refusal === undefined) res.send(200, { headers: { Accept: 'application/sdp' } });
     else refuse(res, refusal, 30);
   });
+}
+
+function sourceOf({ source_address: address, source_port: port, protocol }: SrfRequest): Source {
+  return { address, port, transport: protocol };
 }
 
 /** Whether every peer that this one's calls could go to is down. */
@@ -205,7 +212,11 @@ async function probe(srf: Srf, peer: Peer, signal: AbortSignal): Promise<Verdict
   signal.addEventListener('abort', over, { once: true });
   try {
     const sent = await Promise.race([
-      srf.request(uriTo(peer, ''), { method: 'OPTIONS', headers: { Accept: 'application/sdp' } }),
+      srf.request(uriTo(peer, ''), {
+        method: 'OPTIONS',
+        headers: { Accept: 'application/sdp' },
+        ...wayTo(peer),
+      }),
       answer.promise,
     ]);
     if ('kind' in sent) return sent;

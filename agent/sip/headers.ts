@@ -73,15 +73,53 @@ export function headerFilter(site: HeaderLists, peer: HeaderLists): HeaderFilter
   };
 }
 
+/** Who calls, or was reached: asserted by a network (RFC 3325), preferred by a telephone, or in the old draft's form. */
+const identities: ReadonlySet<string> = new Set([
+  'p-asserted-identity',
+  'p-preferred-identity',
+  'remote-party-id',
+]);
+
+/**
+ * The headers that may be shown to a peer. One that is not trusted is not told the identity of who asked for privacy (RFC
+ * 3325 section 7); the others are told, Privacy with it, and see to it themselves.
+ */
+export function shownTo(
+  { trusted }: { trusted: boolean },
+  headers: Record<string, string>,
+): Record<string, string> {
+  if (trusted) return headers;
+  const privacy = Object.entries(headers).find(([name]) => name.toLowerCase() === 'privacy')?.[1] ?? '';
+  const asked = privacy.toLowerCase().split(/[;,\s]+/u);
+  return asked.includes('id') ? withoutIdentity(headers, identities) : headers;
+}
+
+/** The headers that a peer may set: one that is not trusted asserts no identity (RFC 3325 section 5). */
+export function believedOf(
+  { trusted }: { trusted: boolean },
+  headers: Record<string, string>,
+): Record<string, string> {
+  return trusted ? headers : withoutIdentity(headers, new Set(['p-asserted-identity']));
+}
+
+function withoutIdentity(
+  headers: Record<string, string>,
+  names: ReadonlySet<string>,
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !names.has(name.toLowerCase())));
+}
+
 /** The headers of a message that go on to a peer; our own marks (`X-Tacet-...`, Session-ID) are set anew on each leg. */
 export function carriedHeaders(
   message: { headers: Record<string, string>; get(name: string): string | undefined },
-  passes: HeaderFilter,
+  { from, to }: { from: { trusted: boolean }; to: { passes: HeaderFilter; trusted: boolean } },
 ): Record<string, string> {
   const carried: Record<string, string> = {};
-  for (const name of Object.keys(message.headers)) {
+  // Whether privacy was asked for is read before the lists take the header away.
+  const shown = shownTo(to, believedOf(from, message.headers));
+  for (const name of Object.keys(shown)) {
     const lower = name.toLowerCase();
-    if (lower === 'session-id' || lower.startsWith('x-tacet-') || !passes(lower)) continue;
+    if (lower === 'session-id' || lower.startsWith('x-tacet-') || !to.passes(lower)) continue;
     const value = message.get(name);
     if (value !== undefined && value !== '') carried[name] = value;
   }

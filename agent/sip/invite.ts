@@ -21,6 +21,8 @@ export interface InviteMarks {
   free: Freedom | undefined;
   /** A call of ours that came back. */
   pass: Pass | undefined;
+  /** The number to call in place of an emergency service's name. */
+  sos?: string | undefined;
 }
 
 export class Invite {
@@ -58,9 +60,10 @@ export class Invite {
     this.#res = res;
     this.from = from;
     this.marks = marks;
-    this.called = userOf(req.uri) ?? '';
-    this.calledWhole = wholeUserOf(req.uri) ?? '';
-    this.caller = req.callingNumber;
+    this.called = marks.sos ?? userOf(req.uri) ?? '';
+    this.calledWhole = marks.sos ?? wholeUserOf(req.uri) ?? '';
+    // Who is not trusted may assert nothing (RFC 3325 section 5): it is who its From says.
+    this.caller = from.trusted ? req.callingNumber : (userOf(this.fromParty.uri) ?? '');
     this.body = req.body === '' ? undefined : req.body;
     this.contentType = this.header('Content-Type');
     this.maxForwards = Number(this.header('Max-Forwards') ?? 70);
@@ -89,7 +92,7 @@ export class Invite {
 
   /** Headers that go on to a peer. */
   carriedTo(peer: Peer): Record<string, string> {
-    return carriedHeaders(this.#req, peer.passes);
+    return carriedHeaders(this.#req, { from: this.from, to: peer });
   }
 
   get fromDisplayName(): string | undefined {
@@ -105,8 +108,8 @@ export class Invite {
   }
 
   /** Takes what a response of the far end tells the caller; our next responses hand it on. */
-  farEndSaid(response: SrfResponse): void {
-    this.#said = carriedHeaders(response, this.from.passes);
+  farEndSaid(response: SrfResponse, by: Peer): void {
+    this.#said = carriedHeaders(response, { from: by, to: this.from });
     this.correlation.sessions.heard('far', response.get('Session-ID'));
   }
 

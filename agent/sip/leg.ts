@@ -70,7 +70,11 @@ export interface Agreed {
 }
 
 /** Marks of a leg that belongs to no call. */
-const unmarked: LegMarks = { headers: () => ({}), heard: () => undefined };
+const unmarked: LegMarks = {
+  headers: (crossing = {}) => crossing,
+  believed: (headers) => headers,
+  heard: () => undefined,
+};
 
 /**
  * Wraps a dialog of drachtio-srf. Its re-INVITEs go out as plain requests: `dialog.modify()` of 5.0.29 never returns
@@ -188,7 +192,7 @@ export class Leg implements AsyncDisposable {
       if (sdp !== undefined) this.#agreed.remote = sdp;
       this.#tellIdentity(response);
     }
-    const { 'content-type': contentType, ...headers } = endToEnd(response);
+    const { 'content-type': contentType, ...headers } = this.#marks.believed(endToEnd(response));
     const { status, reason } = response;
     const answer: ReofferAnswer = { status, reason, sdp, contentType, headers };
     if (ack === undefined) return answer;
@@ -235,7 +239,7 @@ export class Leg implements AsyncDisposable {
       return {
         status: response.status,
         reason: response.reason,
-        headers: endToEnd(response),
+        headers: this.#marks.believed(endToEnd(response)),
         body: written(response.body),
       };
     } catch {
@@ -267,7 +271,7 @@ export class Leg implements AsyncDisposable {
       return;
     }
     const ack = method === 'INVITE' && offer === undefined ? this.#nextAck() : undefined;
-    const { 'content-type': contentType, ...headers } = endToEnd(req);
+    const { 'content-type': contentType, ...headers } = this.#marks.believed(endToEnd(req));
     const answer: ReofferAnswer = await this.#answerReoffer({ method, offer, contentType, headers }).catch(
       (error: unknown) => ({ status: 500, reason: messageOf(error).slice(0, 60), sdp: undefined }),
     );
@@ -284,7 +288,7 @@ export class Leg implements AsyncDisposable {
   }
 
   #answerWith(res: SrfResponse, { status, reason, sdp, contentType, headers = {} }: ReofferAnswer): void {
-    const all = { ...headers, ...this.#marks.headers() };
+    const all = this.#marks.headers(headers);
     res.send(
       status,
       reason,
@@ -315,12 +319,12 @@ export class Leg implements AsyncDisposable {
     if (key !== undefined) for (const listener of this.#keyListeners) listener(key);
     const response: InDialogResponse = await this.#answerRequest({
       method,
-      headers: endToEnd(req),
+      headers: this.#marks.believed(endToEnd(req)),
       body,
     }).catch(() => ({ status: 500 }));
     if (this.ended.aborted) return;
     const { status, reason, headers = {}, body: answer } = response;
-    const all = { ...headers, ...this.#marks.headers() };
+    const all = this.#marks.headers(headers);
     res.send(status, reason, { headers: all, ...(answer === undefined ? {} : { body: answer }) });
   }
 

@@ -22,6 +22,11 @@ export function uriTo({ uri }: Pick<Peer, 'uri'>, called: string): string {
   return `${uri.slice(0, colon)}:${called === '' ? '' : `${called}@`}${rest}`;
 }
 
+/** Where the SIP server sends a request to a peer, if not where its Request-URI says: from the listener of its side. */
+export function wayTo(peer: Pick<Peer, 'uri' | 'listener'>): { proxy?: string } {
+  return peer.listener === undefined ? {} : { proxy: `${uriTo(peer, '')};listener=${peer.listener}` };
+}
+
 /** Host (lower case) and port of a SIP URI, the port as its scheme has it when none is written. */
 export function hostPortOf(uri: string): string | undefined {
   const match = /^(sips?):(?:[^@]*@)?(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(\d{1,5}))?(?:[;?]|$)/u.exec(

@@ -12,6 +12,10 @@ export interface Peer {
   name: string;
   kind: 'trunk' | 'pbx';
   uri: string;
+  /** The listener that its calls leave from; undefined leaves it to the routing table. */
+  listener: string | undefined;
+  /** Whether it may know, and is believed, who calls (RFC 3325). */
+  trusted: boolean;
   /** Where this peer's calls go, tried in order. */
   routes: Route;
   /** Whether a header (lower case) may be sent to this peer. */
@@ -25,9 +29,20 @@ export interface Peer {
   credentials: Credentials | undefined;
 }
 
+/** Where a request came from. */
+export interface Source {
+  address: string;
+  port: number;
+  /** As SIP names it, in any case. */
+  transport: string;
+}
+
 export interface Peers {
-  /** The peer that a datagram or request came from; undefined for a stranger, who gets silence. */
-  at(source: { address: string; port: number }): Peer | undefined;
+  /**
+   * The peer that a datagram or request came from; undefined for a stranger, who gets silence. Over a stream the port is
+   * most often one for this connection alone: it tells two peers of one address apart where it fits, and excludes none.
+   */
+  at(source: Source): Peer | undefined;
   all(): Peer[];
   /** The peer whose configured URI has this host and port: where a redirection may lead. */
   byUri(uri: string): Peer | undefined;
@@ -88,7 +103,9 @@ export function openPeers(
   const emergency = routeOf(config.routing.emergency.routes);
   return {
     at(source) {
-      return entries.find((entry) => entry.has(source))?.peer;
+      const there = entries.filter((entry) => entry.has(source.address));
+      const exact = there.find((entry) => entry.sendsFrom(source.port));
+      return (exact ?? (source.transport.toLowerCase() === 'udp' ? undefined : there[0]))?.peer;
     },
     all() {
       return entries.map((entry) => entry.peer);
@@ -117,11 +134,13 @@ function compile(
     else sources.addSubnet(address!, Number(prefix), family);
   }
   const ports = config.ports === undefined ? undefined : new Set(config.ports);
-  const { name, uri, health, redirects, srtp, maxCalls, maxCallsPerSecond } = config;
+  const { name, uri, listener, trusted, health, redirects, srtp, maxCalls, maxCallsPerSecond } = config;
   const peer: Peer = {
     name,
     kind,
     uri,
+    listener,
+    trusted,
     routes: [],
     passes: headerFilter(routing.headers, config.headers),
     health,
@@ -134,8 +153,7 @@ function compile(
   return {
     peer,
     config,
-    has({ address, port }: { address: string; port: number }): boolean {
-      return sources.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') && (ports?.has(port) ?? true);
-    },
+    has: (address: string): boolean => sources.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'),
+    sendsFrom: (port: number): boolean => ports?.has(port) ?? true,
   };
 }

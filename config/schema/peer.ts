@@ -53,8 +53,21 @@ export const peer = z.strictObject({
   ports: z
     .array(port)
     .optional()
-    .describe('source ports, where one address hosts several peers (a test bench); left out: any'),
+    .describe(
+      'source ports, where one address hosts several peers; left out: any. Over TCP and TLS a source port means little: the first peer of the address then counts',
+    ),
   uri: sipUri.describe('where calls to this peer are sent'),
+  listener: name
+    .optional()
+    .describe(
+      'name among `sip.listen`: calls to this peer leave from there; left out: from whose network it is in',
+    ),
+  trusted: z
+    .boolean()
+    .default(true)
+    .describe(
+      'whether who calls may be told to it under `Privacy: id`, and is believed from it (RFC 3325: P-Asserted-Identity)',
+    ),
   routes: z
     .array(name)
     .default([])

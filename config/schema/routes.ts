@@ -2,18 +2,23 @@
 import type { z } from 'zod';
 import type { group, peer } from './peer.ts';
 import type { routing } from './routing.ts';
+import type { sip } from './sip.ts';
 
 interface Named {
   trunks: z.infer<typeof peer>[];
   pbxs: z.infer<typeof peer>[];
   groups: z.infer<typeof group>[];
   routing: z.infer<typeof routing>;
+  sip: z.infer<typeof sip>;
 }
 
 type Context = z.core.$RefinementCtx;
 type Kind = 'trunks' | 'pbxs';
 
-/** Names are unique among peers and groups; a route leads to the other kind; a group is of one kind. */
+/**
+ * Names are unique among peers and groups; a route leads to the other kind; a group is of one kind; a peer's listener is
+ * one of ours.
+ */
 export function checkRoutes(config: Named, context: Context): void {
   const complain = (path: PropertyKey[], message: string, input: string): void =>
     context.addIssue({ code: 'custom', path, message, input });
@@ -51,4 +56,16 @@ export function checkRoutes(config: Named, context: Context): void {
     check(['trunks', index, 'routes'], routes, 'pbxs');
   for (const [index, { routes }] of config.pbxs.entries()) check(['pbxs', index, 'routes'], routes, 'trunks');
   check(['routing', 'emergency', 'routes'], config.routing.emergency.routes, 'trunks');
+  for (const kind of ['trunks', 'pbxs'] as const) {
+    for (const [index, { listener }] of config[kind].entries()) {
+      const wrong = listener === undefined ? undefined : whyNoListener(listener, config.sip);
+      if (wrong !== undefined) complain([kind, index, 'listener'], wrong, listener!);
+    }
+  }
+}
+
+function whyNoListener(listener: string, { listen, drachtio }: Named['sip']): string | undefined {
+  if (drachtio !== undefined) return 'an external drachtio-server chooses its own way out; leave this out';
+  const names = [...new Set(listen.map((each) => each.name))];
+  return names.includes(listener) ? undefined : `no such listener in sip.listen; known: ${names.join(', ')}`;
 }

@@ -137,6 +137,18 @@ describe('loading a configuration', () => {
     ]);
   });
 
+  test.each([
+    ['', 'trunks[0].listener: "outside" is not allowed; no such listener in sip.listen; known: default'],
+    ['sip: { listen: [{ name: outside }] }', undefined],
+    [
+      'sip: { listen: [{ name: outside }], drachtio: { host: 127.0.0.1, secret: s } }',
+      'trunks[0].listener: "outside" is not allowed; an external drachtio-server chooses its own way out; leave this out',
+    ],
+  ])('a peer on listener "outside" with "%s"', async (sip, problem) => {
+    const asked = minimal.replace('routes: [pbx]', 'routes: [pbx], listener: outside');
+    expect(await problems(`${asked}\n${sip}`)).toEqual(problem === undefined ? [] : [problem]);
+  });
+
   test('what is missing is said to be missing', async () => {
     expect(await problems(minimal, `campaigns:${campaign.replace('    controller: Exemple\n', '')}`)).toEqual(
       ['campaigns[0].controller: is missing; text that is not empty'],

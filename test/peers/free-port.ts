@@ -4,7 +4,7 @@
  * the program's bind; a process never hands the same port out twice.
  */
 import { createSocket } from 'node:dgram';
-import { createServer } from 'node:net';
+import { createServer, isIPv6 } from 'node:net';
 import { once } from 'node:events';
 import { randomInt } from 'node:crypto';
 
@@ -44,7 +44,7 @@ export async function freePortRange(count: number, address = '127.0.0.1'): Promi
 /** Whether `port` can be bound at this moment. */
 export async function isFree(transport: Transport, port: number, address = '127.0.0.1'): Promise<boolean> {
   if (transport === 'udp') {
-    const socket = createSocket('udp4');
+    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
     try {
       socket.bind({ port, address, exclusive: true });
       await once(socket, 'listening');

@@ -278,7 +278,7 @@ export class Scenario {
     this.#version += 1;
     return [
       'v=0',
-      `o=- [pid] ${this.#version} IN IP[local_ip_type] [local_ip]`,
+      `o=- [pid] ${this.#version} IN IP[media_ip_type] [media_ip]`,
       's=-',
       `c=IN IP[media_ip_type] ${address}`,
       't=0 0',

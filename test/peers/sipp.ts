@@ -3,8 +3,10 @@
  * errors and statistics read afterwards.
  */
 import { readFile, writeFile } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { callAudio, pcapFile, type RtpFrame } from './pcap.ts';
+import { hostPort } from '../../agent/sip/server/uri.ts';
 import { freePort, freePortRange } from './free-port.ts';
 import { Program } from './program.ts';
 import { temporaryFolder, type TemporaryFolder } from './temporary-folder.ts';
@@ -21,6 +23,7 @@ export type CallerScenario =
   | 'caller-sends-info'
   | 'caller-identifies'
   | 'caller-comes-back'
+  | 'caller-calls-for-help'
   | 'caller-asks-options';
 
 export type PbxScenario =
@@ -146,8 +149,9 @@ export class Sipp implements AsyncDisposable {
     try {
       const args = await scenarioArguments(options, folder.path);
       args.push('-i', address, '-p', `${port}`, '-mi', address, '-mp', `${mediaPort}`);
-      // The remote control port is fixed (8888) unless told otherwise, and a run that cannot have it warns.
-      args.push('-ci', address, '-cp', `${await freePort(address)}`);
+      // The remote control port is fixed (8888) unless told otherwise, and a run that cannot have it warns. It is IPv4.
+      const control = isIPv6(address) ? '127.0.0.1' : address;
+      args.push('-ci', control, '-cp', `${await freePort(control)}`);
       args.push('-nostdin');
       if (options.quiet !== true) args.push('-trace_msg', '-message_file', 'messages.log');
       args.push(
@@ -170,7 +174,7 @@ export class Sipp implements AsyncDisposable {
       if (options.rtpEcho === true) args.push('-rtp_echo');
       args.push(...(options.args ?? []));
       if (options.target !== undefined) {
-        args.push(`${options.target.address ?? '127.0.0.1'}:${options.target.port}`);
+        args.push(hostPort(options.target.address ?? '127.0.0.1', options.target.port));
       }
       const program = await Program.start('sipp', args, { cwd: folder.path, env: { TERM: 'dumb' } });
       const sipp = new Sipp(program, folder, { address, port, mediaPort });
@@ -297,11 +301,12 @@ function lastRow(csv: string): Map<string, string> {
 }
 
 /** A caller on TCP binds no port that others could see. */
-async function isBound(port: number, { transport = 'udp', target }: SippOptions): Promise<boolean> {
+async function isBound(port: number, { transport = 'udp', target, address }: SippOptions): Promise<boolean> {
   if (transport === 'tcp' && target !== undefined) return true;
+  const table = `${transport}${address !== undefined && isIPv6(address) ? '6' : ''}`;
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
-  return new RegExp(`^ *\\d+: [0-9A-F]{8}:${hex} `, 'mu').test(
-    await readFile(`/proc/net/${transport}`, 'utf8'),
+  return new RegExp(`^ *\\d+: [0-9A-F]{8,32}:${hex} `, 'mu').test(
+    await readFile(`/proc/net/${table}`, 'utf8'),
   );
 }
 

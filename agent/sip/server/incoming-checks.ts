@@ -33,7 +33,9 @@ export function whyRefused(request: SipRequest, stack: Stack, host: string): Ref
   const { method } = request;
   if (Number(headerOf(request, 'max-forwards') ?? 70) === 0) return { status: 483, headers: [] };
   const scheme = request.uri.slice(0, request.uri.indexOf(':')).toLowerCase();
-  if (!['sip', 'sips', 'tel'].includes(scheme)) return { status: 416, headers: [] };
+  // Of URNs those alone that call for help by its name (RFC 5031): the application knows the number.
+  const known = ['sip', 'sips', 'tel'].includes(scheme) || /^urn:service:sos(?:\.|$)/iu.test(request.uri);
+  if (!known) return { status: 416, headers: [] };
   if (method === 'INVITE' && listOf(request, 'contact').length === 0) {
     return { status: 400, headers: [header('Warning', `399 ${host} "INVITE without Contact"`)] };
   }

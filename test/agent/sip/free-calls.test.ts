@@ -1,9 +1,14 @@
 import { expect, test } from 'vitest';
 import { configSchema } from '../../../config/schema.ts';
-import { freeCalls } from '../../../agent/sip/free-calls.ts';
+import { freeCalls, sosNumber } from '../../../agent/sip/free-calls.ts';
 
 const peer = { sources: ['192.0.2.1'], uri: 'sip:192.0.2.1' };
-const free = (routing: object, called: string, headers: Record<string, string> = {}) =>
+const free = (
+  routing: object,
+  called: string,
+  headers: Record<string, string> = {},
+  from: 'trunk' | 'pbx' = 'trunk',
+) =>
   freeCalls(
     configSchema.parse({
       campaigns: 'none',
@@ -11,7 +16,7 @@ const free = (routing: object, called: string, headers: Record<string, string> =
       pbxs: [{ ...peer, name: 'pbx' }],
       routing,
     }).routing,
-  )({ called, header: (name) => headers[name] });
+  )({ called, from, header: (name) => headers[name] });
 
 test.each(['15', '17', '18', '112', '114', '115', '119', '191', '196', '197', '911', '999', '1 1 2'])(
   '%s is an emergency by default',
@@ -39,4 +44,20 @@ test('a number that always passes is no emergency', () => {
 test('an answering point that calls back must get through', () => {
   expect(free({}, '+33123456789', { Priority: 'psap-callback' })).toBe('emergency');
   expect(free({}, '+33123456789', { Priority: 'urgent' })).toBeUndefined();
+});
+
+test('a telephone of the site frees no call by saying that it is one', () => {
+  expect(free({}, '+33123456789', { Priority: 'psap-callback' }, 'pbx')).toBeUndefined();
+});
+
+test.each([
+  ['urn:service:sos', ['FR'], '112'],
+  ['URN:service:SOS.fire', ['DE', 'US'], '112'],
+  ['urn:service:sos', ['US'], '911'],
+  ['urn:service:sos', [], '112'],
+  ['urn:service:counseling', ['FR'], undefined],
+  ['urn:service:sosumi', ['FR'], undefined],
+  ['sip:sos@example.org', ['FR'], undefined],
+] as const)('help called by name as %s, at home in %j, is %s', (uri, countries, number) => {
+  expect(sosNumber(uri, countries)).toBe(number);
 });

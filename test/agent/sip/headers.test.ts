@@ -60,5 +60,43 @@ test("our own marks are not taken over from the other leg's", () => {
     subject: '',
   };
   const message = { headers, get: (name: string) => headers[name] };
-  expect(carriedHeaders(message, headerFilter(none, none))).toEqual({ 'X-Ticket': '7' });
+  const to = { passes: headerFilter(none, none), trusted: true };
+  expect(carriedHeaders(message, { from: to, to })).toEqual({ 'X-Ticket': '7' });
+});
+
+describe('who calls (RFC 3325)', () => {
+  const passes = headerFilter(none, none);
+  const carried = (privacy: string, from: boolean, to: boolean): string[] => {
+    const headers: Record<string, string> = {
+      'p-asserted-identity': '<sip:+33100000001@example.org>',
+      'P-Preferred-Identity': '<sip:1@example.org>',
+      'remote-party-id': '<sip:+33100000001@example.org>',
+      subject: 'a call',
+      ...(privacy === '' ? {} : { privacy }),
+    };
+    const message = { headers, get: (name: string) => headers[name] };
+    return Object.keys(carriedHeaders(message, { from: { trusted: from }, to: { passes, trusted: to } }));
+  };
+  const all = ['p-asserted-identity', 'P-Preferred-Identity', 'remote-party-id', 'subject'];
+
+  test.each([
+    ['', true, true, all],
+    ['', true, false, all],
+    ['id', true, true, [...all, 'privacy']],
+    ['id', true, false, ['subject', 'privacy']],
+    ['header; ID;critical', true, false, ['subject', 'privacy']],
+    ['none', true, false, [...all, 'privacy']],
+    ['identity', true, false, [...all, 'privacy']],
+    ['', false, true, all.slice(1)],
+    ['id', false, true, [...all.slice(1), 'privacy']],
+  ])('with Privacy "%s", from one trusted %s to one trusted %s', (privacy, from, to, names) => {
+    expect(carried(privacy, from, to)).toEqual(names);
+  });
+
+  test('is hidden all the same where the list keeps the wish for privacy back', () => {
+    const headers: Record<string, string> = { 'p-asserted-identity': '<sip:1@example.org>', privacy: 'id' };
+    const to = { passes: headerFilter({ pass: [], drop: ['Privacy'] }, none), trusted: false };
+    const message = { headers, get: (name: string) => headers[name] };
+    expect(carriedHeaders(message, { from: { trusted: true }, to })).toEqual({});
+  });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { configSchema } from '../../../config/schema.ts';
 import { openPeers } from '../../../agent/sip/peers.ts';
-import { hostPortOf, uriTo, userOf } from '../../../agent/sip/peer-uri.ts';
+import { hostPortOf, uriTo, userOf, wayTo } from '../../../agent/sip/peer-uri.ts';
 
 const peers = openPeers(
   configSchema.parse({
@@ -33,14 +33,22 @@ test.each([
   ['198.51.101.1', 5060, undefined],
   ['::1', 5060, undefined],
 ])('a packet from %s port %i comes from %s', (address, port, name) => {
-  expect(peers.at({ address, port })?.name).toBe(name);
+  expect(peers.at({ address, port, transport: 'udp' })?.name).toBe(name);
+});
+
+test.each([
+  ['10.0.0.5', 5090, 'pbx-b'],
+  ['10.0.0.5', 49_152, 'pbx-a'],
+  ['10.0.0.6', 5080, undefined],
+])('a connection from %s port %i is from %s: it may have any port', (address, port, name) => {
+  expect(peers.at({ address, port, transport: 'tls' })?.name).toBe(name);
+  expect(peers.at({ address, port, transport: 'TCP' })?.name).toBe(name);
 });
 
 test('routes keep the order in which they are tried', () => {
-  expect(peers.at({ address: '192.0.2.10', port: 5060 })?.routes.map((peer) => peer.name)).toEqual([
-    'pbx-a',
-    'pbx-b',
-  ]);
+  expect(
+    peers.at({ address: '192.0.2.10', port: 5060, transport: 'udp' })?.routes.map((peer) => peer.name),
+  ).toEqual(['pbx-a', 'pbx-b']);
 });
 
 describe('URIs', () => {
@@ -51,6 +59,13 @@ describe('URIs', () => {
     ['sip:192.0.2.1', '', 'sip:192.0.2.1'],
   ])('%s called as "%s" is %s', (uri, called, expected) => {
     expect(uriTo({ uri }, called)).toBe(expected);
+  });
+
+  test('a listener is named on the next hop, which is not on the wire', () => {
+    expect(wayTo({ uri: 'sip:gateway@192.0.2.1:5070;transport=tcp', listener: 'outside' })).toEqual({
+      proxy: 'sip:192.0.2.1:5070;transport=tcp;listener=outside',
+    });
+    expect(wayTo({ uri: 'sip:192.0.2.1', listener: undefined })).toEqual({});
   });
 
   test.each([
