@@ -2,7 +2,7 @@
  * The layering of ARCHITECTURE.md ("The house"), as a rule: arrows go down the list only.
  * A folder may import itself, what stands below it, `media` (agent only, through its public files) and `config`.
  */
-const houses = ['call', 'campaigns', 'sampling', 'law', 'ledger', 'sip', 'console', 'telemetry'];
+const houses = ['console', 'call', 'campaigns', 'sampling', 'law', 'ledger', 'sip', 'telemetry'];
 
 const downwards = houses.map((house, floor) => ({
   name: `agent-${house}-looks-down-only`,

@@ -19,6 +19,8 @@ import { Campaigns } from './campaigns/campaigns.ts';
 import { ChangeJournal } from './campaigns/change-journal.ts';
 import { LiveCampaigns } from './campaigns/live.ts';
 import { openRedisChanges } from './campaigns/redis-changes.ts';
+import { startConsole } from './console/server.ts';
+import { Tokens } from './console/tokens.ts';
 import { concerns } from './law/constrain.ts';
 import { Law } from './law/law.ts';
 import { lawOf } from './law/load.ts';
@@ -41,6 +43,8 @@ import { version } from './telemetry/version.ts';
 
 export interface Tacet extends AsyncDisposable {
   readonly http: { address: string; port: number };
+  /** The API, where the configuration asks for one. */
+  readonly console: { address: string; port: number } | undefined;
   readonly callsInProgress: number;
   /** The calls in progress, and orders about them. */
   readonly calls: CallRegistry;
@@ -177,6 +181,22 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
       ],
     }),
   );
+  const console =
+    config.console === undefined
+      ? undefined
+      : starting.use(
+          await startConsole({
+            ...config.console,
+            tls: await readPem(config.console.tls, at),
+            tokens: new Tokens(resolve(dataDir, 'console')),
+            live,
+            calls,
+            sampler,
+            law: law.book,
+            clock: () => new Date(now() / 1_000),
+            onFault: (error) => log.error({ err: error }, 'a request to the API failed by a fault of ours'),
+          }),
+        );
   await ledger.append({ kind: 'agent.started', version, config: config.site });
   log.info({ version, sip: sipServer?.addresses, http: http.port, campaigns: campaigns.length }, 'ready');
 
@@ -191,6 +211,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
   };
   return {
     http: { address: http.address, port: http.port },
+    console: console === undefined ? undefined : { address: console.address, port: console.port },
     log,
     sipServer,
     store,
@@ -238,6 +259,15 @@ async function takeUp(
     for (const concern of concerns(campaign, today, law.book)) log.warn({ campaign: campaign.name }, concern);
   }
   return ruleFor;
+}
+
+/** @throws what reading throws: a certificate that is missing must not go unseen */
+async function readPem(
+  tls: NonNullable<LoadedConfig['config']['console']>['tls'],
+  at: (path: string) => string,
+): Promise<{ cert: string; key: string } | undefined> {
+  if (tls === undefined) return undefined;
+  return { cert: await readFile(at(tls.certificate), 'utf8'), key: await readFile(at(tls.key), 'utf8') };
 }
 
 /** Campaigns as they change: journalled here, or shared through the Redis that the sample is shared through. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { agents } from './schema/agents.ts';
+import { consoleApi } from './schema/console.ts';
 import { media } from './schema/media.ts';
 import { group, peer } from './schema/peer.ts';
 import { checkRoutes } from './schema/routes.ts';
@@ -54,6 +55,9 @@ export const configSchema = z
       })
       .prefault({}),
     agents,
+    console: consoleApi
+      .optional()
+      .describe('the HTTP API for supervisors and the commands built on it; left out: none'),
     http: z
       .strictObject({ address: z.string().default('127.0.0.1'), port: port.default(9464) })
       .prefault({})

@@ -104,6 +104,7 @@ class Story {
       case 'agent.started':
       case 'agent.stopped':
       case 'recording.exported':
+      case 'campaigns.changed':
       case 'call.linked':
       case 'call.party':
       case 'sampling.key-committed':

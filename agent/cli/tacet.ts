@@ -33,6 +33,26 @@ const commands: Record<string, { does: string; load: () => Promise<Command> }> =
     does: '--campaign X --rate 0.5 --calls-per-day 2000      volume, storage, cost, and what the law says',
     load: async () => (await import('./simulate.ts')).simulate,
   },
+  campaigns: {
+    does: 'list | show | set-rate | propose | approve | refuse | stop | resume | history ...   through the API',
+    load: async () => (await import('./campaigns-command.ts')).campaigns,
+  },
+  calls: {
+    does: 'list | record | pause | resume | stop CALL     calls in progress, through the API',
+    load: async () => (await import('./calls-command.ts')).calls,
+  },
+  objections: {
+    does: 'add | check | lift NUMBER       who is not to be recorded, through the API',
+    load: async () => (await import('./objections-command.ts')).objections,
+  },
+  agents: {
+    does: 'list | set | remove AGENT       protected, informed since when, private lines, through the API',
+    load: async () => (await import('./agents-command.ts')).agents,
+  },
+  token: {
+    does: 'create | list | revoke          who may use the API',
+    load: async () => (await import('./token-command.ts')).token,
+  },
   check: {
     does: '[--config FILE]                  read the configuration and say what is wrong with it',
     load: async () => (await import('./check.ts')).check,
