@@ -263,7 +263,7 @@ return { n, closed and 1 or 0 }
 /** An account as a reservation is answered with it, after its first byte. */
 export function readAccount(answer: Buffer): Account & { run: string } {
   const number = (index: number): number => answer.readDoubleLE(1 + index * 8);
-  const words = answer.toString('latin1', 1 + 12 * 8);
+  const [day = '', run = ''] = answer.toString('latin1', 1 + 12 * 8).split('\0', 2);
   return {
     draws: number(0),
     eligible: number(1),
@@ -273,7 +273,7 @@ export function readAccount(answer: Buffer): Account & { run: string } {
     announceCredit: number(5),
     ppm: number(6),
     today: number(9),
-    day: words.slice(0, 10),
-    run: words.slice(11, 51),
+    day,
+    run,
   };
 }

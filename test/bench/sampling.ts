@@ -4,15 +4,16 @@
  * agents with refusals, unanswered calls and changes of rate.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { uniformFor } from '../../agent/sampling/draw-keys.ts';
-import { partsPerMillion } from '../../agent/sampling/gate.ts';
 import { connect, type Connection } from '../../agent/sampling/redis-connection.ts';
 import { openRedisSampler } from '../../agent/sampling/redis.ts';
-import type { Reservation, Sampler } from '../../agent/sampling/sampler.ts';
+import type { Sampler } from '../../agent/sampling/sampler.ts';
 import type { CallId, Rate } from '../../config/units.ts';
 import { guess, predictorAdvantage } from '../agent/sampling/predictor.ts';
 import { RedisServer } from '../peers/redis.ts';
-import { randomFrom } from '../../agent/cli/demo/plan.ts';
+import { at, tallyWords, type SamplingAgent } from './sampling-tally.ts';
 
 const calls = 1_000_000;
 const agents = 8;
@@ -31,19 +32,14 @@ interface Agent {
 export async function run(say: (line: string) => void): Promise<Record<string, unknown>> {
   await using redis = await RedisServer.start({ args: ['--appendonly', 'yes', '--appendfsync', 'everysec'] });
   await using open = new AsyncDisposableStack();
-  const all = await Promise.all(
-    Array.from({ length: agents }, async () => {
-      const agent = await openAgent(redis.url);
-      open.use(agent.sampler);
-      return agent;
-    }),
-  );
-  const figures: Record<string, unknown> = await latency(all[0]!);
+  const agent = await openAgent(redis.url);
+  open.use(agent.sampler);
+  const figures: Record<string, unknown> = await latency(agent);
   say(JSON.stringify(figures));
-  figures['decisionsPerSecond'] = await throughput(all[0]!);
-  Object.assign(figures, await alone(all[0]!));
+  figures['decisionsPerSecond'] = await throughput(agent);
+  Object.assign(figures, await alone(agent));
   say(JSON.stringify(figures));
-  Object.assign(figures, await together(all, say));
+  Object.assign(figures, await together(redis.url, say));
   return figures;
 }
 
@@ -128,37 +124,32 @@ async function alone({ sampler }: Agent): Promise<Record<string, unknown>> {
   };
 }
 
-/** All agents at once on one campaign. `overCeiling`: moments at which more was recorded than the rate allows. */
-async function together(
-  all: readonly Agent[],
-  say: (line: string) => void,
-): Promise<Record<string, unknown>> {
-  const random = randomFrom(1);
-  const rates = [0.3, 0.1, 0.5, 0.05, 0.9, 0.3];
-  let begun = 0;
-  let [eligible, recorded, allowed, overCeiling] = [0, 0, 0, 0];
-  const count = (draw: Reservation, isRecorded: boolean): void => {
-    eligible += 1;
-    allowed += draw.ppm;
-    if (!isRecorded) return;
-    recorded += 1;
-    if (recorded * partsPerMillion > allowed + partsPerMillion) overCeiling += 1;
+/** All agents at once on one campaign, each a thread. `overCeiling`: moments at which more was recorded than the rate allows. */
+async function together(url: string, say: (line: string) => void): Promise<Record<string, unknown>> {
+  const shared = new SharedArrayBuffer(tallyWords * 8);
+  const tally = new BigInt64Array(shared);
+  const begun = performance.now();
+  const threads = Array.from(
+    { length: agents },
+    (_, index) =>
+      new Worker(new URL('sampling-agent.ts', import.meta.url), {
+        workerData: { url, shared, calls, inFlight, seed: index + 1 } satisfies SamplingAgent,
+      }),
+  );
+  const tell = setInterval(() => say(`${tally[at.begun]} calls, ${tally[at.recorded]} recorded`), 10_000);
+  try {
+    await Promise.all(threads.map((thread) => once(thread, 'exit')));
+  } finally {
+    clearInterval(tell);
+  }
+  const count = (index: number): number => Number(tally[index]);
+  return {
+    calls,
+    agents,
+    eligible: count(at.eligible),
+    recorded: count(at.recorded),
+    undrawn: count(at.undrawn),
+    overCeiling: count(at.overCeiling),
+    callsPerSecondTogether: Math.round(calls / ((performance.now() - begun) / 1_000)),
   };
-  const line = async (sampler: Sampler): Promise<void> => {
-    while (begun < calls) {
-      begun += 1;
-      if (begun % 100_000 === 0) say(`${begun} calls, ${recorded} recorded, ${overCeiling} over`);
-      const rate = rates[Math.floor((begun / calls) * rates.length) % rates.length]! as Rate;
-      const draw = await sampler.reserve({ name: 'together', rate }, newCall());
-      const fate = random();
-      if (fate < 0.05) await sampler.settle(draw, 'no-conversation');
-      else {
-        const isRecorded = draw.selected && fate > 0.15;
-        count(draw, isRecorded);
-        await sampler.settle(draw, isRecorded ? 'recorded' : 'not-recorded');
-      }
-    }
-  };
-  await Promise.all(all.flatMap(({ sampler }) => Array.from({ length: inFlight }, () => line(sampler))));
-  return { calls, agents, eligible, recorded, overCeiling };
 }
