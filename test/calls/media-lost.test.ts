@@ -10,7 +10,8 @@ import { Sipp } from '../peers/sipp.ts';
 import { expectNothingLeft, selectingSite } from './selecting-site.ts';
 
 const talk = { direction: 'sendrecv' } as const;
-const talkMs = 6_000;
+/** Long enough to be told, put through and struck in, on a machine that does other things beside. */
+const talkMs = 10_000;
 
 test('a media worker that dies costs its call the recording, not the talk: its parties are put through, other calls go on', async () => {
   const ports = [await freePort(), await freePort()];
@@ -51,7 +52,7 @@ test('a media worker that dies costs its call the recording, not the talk: its p
       audio,
     });
     const caller = await Sipp.start({
-      scenario: { xml: more(Scenario.caller().answered()).pause(3_000).hangsUp().xml },
+      scenario: { xml: more(Scenario.caller().answered()).pause(talkMs).hangsUp().xml },
       target: { port: site.sipPort },
       port: ports[index]!,
       service: '+33800000001',
@@ -61,7 +62,7 @@ test('a media worker that dies costs its call the recording, not the talk: its p
   };
   const recording = async (calls: number): Promise<void> =>
     await expect
-      .poll(() => tacet.calls.list().filter(({ state }) => state === 'recording').length, { timeout: 20_000 })
+      .poll(() => tacet.calls.list().filter(({ state }) => state === 'recording').length, { timeout: 30_000 })
       .toBe(calls);
 
   const struck = await legs(0, (scenario) => scenario.reinvited(talk));
