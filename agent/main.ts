@@ -61,6 +61,11 @@ export interface Tacet extends AsyncDisposable {
   drain(impatient?: AbortSignal): Promise<void>;
 }
 
+/** How parts are opened that a site, or a test, may want otherwise. */
+export interface Openers {
+  media: typeof openMedia;
+}
+
 /** The store's public key is needed to seal what waits for it on disk. */
 class StoreKeyMissing extends TacetError {}
 
@@ -69,7 +74,10 @@ class StoreKeyMissing extends TacetError {}
  *
  * @throws TacetError in one line: a port taken, a prompt missing, a law unknown, a ledger broken
  */
-export async function startTacet({ config, campaigns, directory }: LoadedConfig): Promise<Tacet> {
+export async function startTacet(
+  { config, campaigns, directory }: LoadedConfig,
+  open: Openers = { media: openMedia },
+): Promise<Tacet> {
   await using starting = new AsyncDisposableStack();
   const at = (path: string): string => (isAbsolute(path) ? path : resolve(directory, path));
   const dataDir = at(config.dataDir);
@@ -102,7 +110,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
     await openSampler({ config, dataDir, at, metrics, log, uniform: drawKeys.uniform }),
   );
   prepareTones(config.sip.ringingTone);
-  const media = starting.use(openMedia(config.media, epochOffset, metrics, log));
+  const media = starting.use(open.media(config.media, epochOffset, metrics, log));
   const { link, store } = await openStore(starting, { config, dataDir, at, log, ledger, metrics });
 
   const running = new Set<Promise<unknown>>();

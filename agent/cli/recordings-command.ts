@@ -4,16 +4,22 @@ import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../../config/load.ts';
+import { captureOf } from '../../media/rtp/capture.ts';
 import { openStoreReader, type StoredRecording } from '../../media/store/reader.ts';
 import { configPath } from './options.ts';
 
-const usage = 'usage: tacet recordings list [--json] | export ID --out FILE   [--config FILE]';
+const usage = 'usage: tacet recordings list [--json] | export ID [--rtp] --out FILE   [--config FILE]';
 
 export async function recordings(words: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: words,
     allowPositionals: true,
-    options: { config: { type: 'string' }, json: { type: 'boolean' }, out: { type: 'string' } },
+    options: {
+      config: { type: 'string' },
+      json: { type: 'boolean' },
+      out: { type: 'string' },
+      rtp: { type: 'boolean' },
+    },
   });
   const { config, directory } = await loadConfig(configPath(values.config));
   using reader = openStoreReader(resolve(directory, config.dataDir, 'store'));
@@ -24,11 +30,13 @@ export async function recordings(words: string[]): Promise<number> {
     return 0;
   }
   if (what === 'export' && id !== undefined && values.out !== undefined) {
-    const wav = reader.read(id);
-    await writeFile(values.out, wav, { mode: 0o600 });
-    console.log(
-      `${values.out}: ${wav.length} bytes, caller left, agent right (exported by ${userInfo().username})`,
-    );
+    const packets = values.rtp === true;
+    const bytes = packets ? captureOf(reader.packets(id)) : reader.read(id);
+    await writeFile(values.out, bytes, { mode: 0o600 });
+    const what = packets
+      ? 'RTP from 192.0.2.1 (caller) and 192.0.2.2 (agent), as received'
+      : 'caller left, agent right';
+    console.log(`${values.out}: ${bytes.length} bytes, ${what} (exported by ${userInfo().username})`);
     return 0;
   }
   console.error(usage);

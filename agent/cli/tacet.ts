@@ -14,7 +14,7 @@ const commands: Record<string, { does: string; load: () => Promise<Command> }> =
     load: async () => (await import('./demo.ts')).demo,
   },
   recordings: {
-    does: 'list | export ID --out FILE  [--config FILE]',
+    does: 'list | export ID [--rtp] --out FILE  [--config FILE]',
     load: async () => (await import('./recordings-command.ts')).recordings,
   },
   verify: {

@@ -109,11 +109,12 @@ export class PacketWay {
       words[stream + streamWords.ssrc]!,
     );
     if ((open & sending.direct) === 0) {
-      this.#session(side).sides[side & 1]!.send(packet.bytes, length);
+      this.#session(side).sides[side & 1]!.send(packet.bytes, length, header.payloadLength);
       return;
     }
     if (!native.sendConnected(words[first + sideWords.sendingFd]!, packet, length)) return;
     words[first + sideWords.packetsSent]! += 1;
+    words[first + sideWords.octetsSent]! += header.payloadLength;
     this.#totals[totals.packetsSent]! += 1;
   }
 

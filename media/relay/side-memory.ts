@@ -30,6 +30,8 @@ export const sideWords = {
   /** SSRC whose numbers the stream follows; -1 for none. */
   source: 29,
   wrongSource: 30,
+  /** Payload bytes sent, as a sender report counts them (RFC 3550 section 6.4.1). */
+  octetsSent: 31,
   size: 32,
 } as const;
 

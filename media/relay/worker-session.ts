@@ -140,6 +140,7 @@ export class WorkerSession {
       sender: other.ssrc,
       reported: Math.max(0, other.sourceSsrc),
       timestampOffset: other.timestampOffset,
+      sent: other.sent,
     });
     if (mapped > 0) other.sendRtcp(bytes, mapped);
   }

@@ -65,6 +65,15 @@ export class WorkerSide implements Disposable {
     return this.#bench.words[this.#first + sideWords.stream + streamWords.ssrc]!;
   }
 
+  /** What a sender report says of that stream: all that it held, whoever spoke in it. */
+  get sent(): { packets: number; octets: number } {
+    const { words } = this.#bench;
+    return {
+      packets: words[this.#first + sideWords.packetsSent]!,
+      octets: words[this.#first + sideWords.octetsSent]!,
+    };
+  }
+
   /** Offset between the timestamps of the stream's source and ours. */
   get timestampOffset(): number {
     return this.#bench.words[this.#first + sideWords.stream + streamWords.timestampOffset]!;
@@ -175,11 +184,13 @@ export class WorkerSide implements Disposable {
     return header.timestamp === this.#mutedEvent;
   }
 
-  /** Sends a packet that is complete. */
-  send(packet: Uint8Array, length: number): boolean {
+  /** Sends a packet that is complete, of which so many bytes are payload. */
+  send(packet: Uint8Array, length: number, payloadBytes: number): boolean {
     const sealed = this.#guard === undefined ? length : this.#guard.seal(packet, length);
     if (sealed === 0 || !this.rtp.send(packet, sealed)) return false;
-    this.#bench.words[this.#first + sideWords.packetsSent]! += 1;
+    const { words } = this.#bench;
+    words[this.#first + sideWords.packetsSent]! += 1;
+    words[this.#first + sideWords.octetsSent]! += payloadBytes;
     this.#bench.totals[totals.packetsSent]! += 1;
     return true;
   }
@@ -258,6 +269,6 @@ export class WorkerSide implements Disposable {
       words[stream + streamWords.timestamp]!,
       words[stream + streamWords.ssrc]!,
     );
-    return this.send(packet, rtpHeaderBytes + length);
+    return this.send(packet, rtpHeaderBytes + length, length);
   }
 }

@@ -15,6 +15,8 @@ export interface RtcpMapping {
   reported: number;
   /** Added to the RTP timestamp of sender reports, ticks. */
   timestampOffset: number;
+  /** Of our stream since its first packet: it goes on when its source is another one, which counts from nought. */
+  sent: { packets: number; octets: number };
 }
 
 /**
@@ -26,7 +28,7 @@ export interface RtcpMapping {
 export function rewriteRtcp(
   packet: Uint8Array,
   length: number,
-  { sender, reported, timestampOffset }: RtcpMapping,
+  { sender, reported, timestampOffset, sent }: RtcpMapping,
 ): number {
   const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
   let at = 0;
@@ -41,7 +43,11 @@ export function rewriteRtcp(
     if (type === senderReport || type === receiverReport) {
       const blocks = at + 8 + (type === senderReport ? senderInfoBytes : 0);
       if (blocks + count * reportBlockBytes > at + size) return at;
-      if (type === senderReport) view.setUint32(at + 16, (view.getUint32(at + 16) + timestampOffset) >>> 0);
+      if (type === senderReport) {
+        view.setUint32(at + 16, (view.getUint32(at + 16) + timestampOffset) >>> 0);
+        view.setUint32(at + 20, sent.packets >>> 0);
+        view.setUint32(at + 24, sent.octets >>> 0);
+      }
       for (let block = 0; block < count; block++) view.setUint32(blocks + block * reportBlockBytes, reported);
     }
     at += size;

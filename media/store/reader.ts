@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { TacetError } from '../../config/errors.ts';
 import { Catalogue, type CatalogueRow, type Tombstone } from './catalogue.ts';
+import { decodeBatch, type BatchedPacket } from '../fork/batch.ts';
+import { readJournal } from './journal.ts';
 import { KeyRing } from './keyring.ts';
 import { openFile, SealedFileBroken } from './sealed-file.ts';
 
@@ -17,12 +19,24 @@ export interface StoreReader extends Disposable {
   tombstones(): Tombstone[];
   /** The WAV. @throws RecordingUnreadable, KeyDestroyed, SealedFileBroken */
   read(id: string): Buffer;
+  /**
+   * The packets, as received, in the order of their arrival. Kept only where a codec was heard that we do not decode.
+   *
+   * @throws RecordingUnreadable, KeyDestroyed, SealedFileBroken
+   */
+  packets(id: string): BatchedPacket[];
 }
 
 export function openStoreReader(directory: string): StoreReader {
   const path = join(directory, 'catalogue.sqlite');
   if (!existsSync(path))
-    return { recordings: () => [], tombstones: () => [], read: nothing, [Symbol.dispose]: () => undefined };
+    return {
+      recordings: () => [],
+      tombstones: () => [],
+      read: nothing,
+      packets: nothing,
+      [Symbol.dispose]: () => undefined,
+    };
   const catalogue = new Catalogue(path, { readOnly: true });
   return {
     recordings: () => catalogue.all(),
@@ -36,6 +50,14 @@ export function openStoreReader(directory: string): StoreReader {
       if (createHash('sha256').update(wav).digest('hex') !== row.details.hash)
         throw new SealedFileBroken(`recording ${id} was changed`);
       return wav;
+    },
+    packets(id) {
+      if (catalogue.get(id) === undefined) return nothing(id);
+      const path = join(directory, 'journal', `${id}.journal`);
+      if (!existsSync(path))
+        throw new RecordingUnreadable(`recording ${id} was all decoded: it is kept as sound, not as packets`);
+      const { batches } = readJournal(path, new KeyRing(directory).open(id));
+      return batches.flatMap((batch) => decodeBatch(batch)).sort((a, b) => a.sequence - b.sequence);
     },
     [Symbol.dispose]: () => catalogue[Symbol.dispose](),
   };

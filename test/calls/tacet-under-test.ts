@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { loadConfig, type LoadedConfig } from '../../config/load.ts';
-import { startTacet, type Tacet } from '../../agent/main.ts';
+import { startTacet, type Openers, type Tacet } from '../../agent/main.ts';
 import { readLedger } from '../../agent/ledger/read.ts';
 import type { LedgerEvent } from '../../agent/ledger/ledger.ts';
 import { openStoreReader, type StoredRecording } from '../../media/store/reader.ts';
@@ -33,7 +33,7 @@ export interface Site extends AsyncDisposable {
   readonly pbxPorts: number[];
   readonly sipPort: number;
   load(): Promise<LoadedConfig>;
-  start(): Promise<Tacet>;
+  start(openers?: Openers): Promise<Tacet>;
   /** Events of the ledger so far, in order. */
   events(): Promise<LedgerEvent[]>;
   recordings(): Promise<StoredRecording[]>;
@@ -126,7 +126,7 @@ export async function prepareSite({
     pbxPorts,
     sipPort,
     load,
-    start: async () => startTacet(await load()),
+    start: async (openers) => startTacet(await load(), openers),
     async events() {
       const events: LedgerEvent[] = [];
       for await (const { event } of readLedger(join(dataDir, 'ledger'))) events.push(event);

@@ -98,7 +98,12 @@ export const targets: readonly Target[] = [
       hex('81cb 0001 00000001'),
     ],
     run(bytes) {
-      const length = rewriteRtcp(bytes, bytes.length, { sender: 1, reported: 2, timestampOffset: 3 });
+      const length = rewriteRtcp(bytes, bytes.length, {
+        sender: 1,
+        reported: 2,
+        timestampOffset: 3,
+        sent: { packets: 4, octets: 5 },
+      });
       if (length > bytes.length) throw new Error('more is sent on than came');
     },
   },

@@ -19,6 +19,8 @@ export interface PhoneOptions {
   /** Silence before it speaks. */
   waitsMs?: number;
   codec?: 'pcma' | 'pcmu';
+  /** Keys in SDP: `wished` offers them under RTP/AVP, `demanded` takes no call without. */
+  srtp?: 'wished' | 'demanded';
   /** Picks up by itself. */
   answers?: 'auto' | 'manual';
 }
@@ -29,6 +31,7 @@ export interface PhoneEvent {
   param: string | undefined;
 }
 
+const encryption = { none: '', wished: ';mediaenc=srtp', demanded: ';mediaenc=srtp-mand' };
 const modules = '/usr/lib/baresip/modules';
 
 /** A telephone at `uri`. Its control connection dials, presses, holds and hangs up; its sound files are read at the end. */
@@ -218,6 +221,7 @@ async function prepare(
   ]);
   const rtp = await freePortRange(8);
   const uses = ['g711', 'aufile', 'aubridge', 'sndfile', 'stdio', 'auconv', 'auresamp'];
+  if (options.srtp !== undefined) uses.push('srtp');
   const config = [
     `sip_listen 127.0.0.1:${port}`,
     // By address: its look-up by name passes over the loopback interface on some kernels.
@@ -238,7 +242,7 @@ async function prepare(
     `ctrl_tcp_listen 127.0.0.1:${controlPort}`,
     `snd_path ${sounds}`,
   ];
-  const account = `<sip:${options.user}@127.0.0.1:${port}>;regint=0;answermode=${options.answers ?? 'manual'};audio_codecs=${options.codec ?? 'pcma'}`;
+  const account = `<sip:${options.user}@127.0.0.1:${port}>;regint=0;answermode=${options.answers ?? 'manual'};audio_codecs=${options.codec ?? 'pcma'}${encryption[options.srtp ?? 'none']}`;
   await writeFile(join(folder, 'config'), `${config.join('\n')}\n`);
   await writeFile(join(folder, 'accounts'), `${account}\n`);
   await writeFile(join(folder, 'contacts'), '');

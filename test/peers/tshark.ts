@@ -131,8 +131,7 @@ export class Capture implements AsyncDisposable {
 
   /** The RTP streams, as tshark's own analysis (`-z rtp,streams`) sees them. */
   async rtpStreams(decodeAs: readonly string[] = []): Promise<RtpStream[]> {
-    const out = await tshark([...this.#reading(decodeAs), '-q', '-z', 'rtp,streams']);
-    return rowsOf(out).flatMap((row) => streamOf(row) ?? []);
+    return rtpStreamsIn(this.file, decodeAs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -142,10 +141,20 @@ export class Capture implements AsyncDisposable {
   }
 
   #reading(decodeAs: readonly string[]): string[] {
-    // The RTP of a call whose SDP was not captured is guessed from its form.
-    const guess = ['-o', 'rtp.heuristic_rtp:TRUE'];
-    return ['-n', '-r', this.file, ...guess, ...decodeAs.flatMap((rule) => ['-d', rule])];
+    return reading(this.file, decodeAs);
   }
+}
+
+function reading(file: string, decodeAs: readonly string[]): string[] {
+  // The RTP of a call whose SDP was not captured is guessed from its form.
+  const guess = ['-o', 'rtp.heuristic_rtp:TRUE'];
+  return ['-n', '-r', file, ...guess, ...decodeAs.flatMap((rule) => ['-d', rule])];
+}
+
+/** The RTP streams of a capture file, as tshark's own analysis sees them. */
+export async function rtpStreamsIn(file: string, decodeAs: readonly string[] = []): Promise<RtpStream[]> {
+  const out = await tshark([...reading(file, decodeAs), '-q', '-z', 'rtp,streams']);
+  return rowsOf(out).flatMap((row) => streamOf(row) ?? []);
 }
 
 /** A packet of our own that the capture must show. */

@@ -4,59 +4,10 @@ import { once } from 'node:events';
 import { readdir, readlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import type { CallId } from '../../../config/units.ts';
-import type { MediaPlane, MediaSession } from '../../../media/plane.ts';
-import type { Prompt } from '../../../media/prompts/prompt.ts';
-import { openRelay, type RelayOptions } from '../../../media/relay/relay.ts';
-import { freePortRange } from '../../peers/free-port.ts';
 import { eventPayload, rtpPacket } from '../../peers/pcap.ts';
-import { portOf, telephone, type Spoken, type Telephone } from '../../peers/telephone.ts';
-
-const call = 'call-1' as CallId;
-
-interface Joined extends AsyncDisposable {
-  plane: MediaPlane;
-  session: MediaSession;
-  caller: Telephone;
-  agent: Telephone;
-  /** The relay's ports of both sides. */
-  callerPort: number;
-  agentPort: number;
-}
-
-/** Two telephones that hear each other through the relay. */
-async function joined({
-  callerSdp,
-  agentSdp,
-  ...options
-}: Partial<RelayOptions> & { callerSdp?: Rewrite; agentSdp?: Rewrite } = {}): Promise<Joined> {
-  const held = new AsyncDisposableStack();
-  const address = '127.0.0.1';
-  const plane = held.use(openRelay({ address, ports: await freePortRange(40), workers: 1, ...options }));
-  const caller = held.use(await telephone(options.outside?.address));
-  const agent = held.use(await telephone(options.inside?.address));
-  const session = held.use(await plane.open(call));
-  const answer = await session.caller.answer((callerSdp ?? same)(caller.sdp));
-  const offer = await session.agent.offer();
-  await session.agent.accept((agentSdp ?? same)(agent.sdp));
-  await session.connect();
-  const ports = { callerPort: portOf(answer), agentPort: portOf(offer) };
-  return { plane, session, caller, agent, ...ports, [Symbol.asyncDispose]: () => held.disposeAsync() };
-}
-
-type Rewrite = (sdp: string) => string;
-const same: Rewrite = (sdp) => sdp;
-
-function fieldsOf(packet: Buffer) {
-  return {
-    type: packet[1]! & 0x7f,
-    marker: packet[1]! >> 7 === 1,
-    sequence: packet.readUInt16BE(2),
-    timestamp: packet.readUInt32BE(4),
-    ssrc: packet.readUInt32BE(8),
-    payload: packet.subarray(12),
-  };
-}
+import { call, compound, fieldsOf, joined, type Rewrite } from './joined.ts';
+import { killWorker } from './kill-worker.ts';
+import { portOf, telephone, type Spoken } from '../../peers/telephone.ts';
 
 /** Each packet's place in the stream, counted from the first that arrived. */
 function placesOf(heard: readonly Buffer[]) {
@@ -227,22 +178,6 @@ test.each(keyStories)(
   },
 );
 
-/** A sender report with one report block, a source description and a goodbye (RFC 3550 section 6). */
-function compound(sender: number, reported: number, timestamp: number): Buffer {
-  const report = Buffer.alloc(52);
-  report.set([0x81, 200, 0, 12]);
-  report.writeUInt32BE(sender, 4);
-  report.writeUInt32BE(timestamp, 16);
-  report.writeUInt32BE(5, 20);
-  report.writeUInt32BE(800, 24);
-  report.writeUInt32BE(reported, 28);
-  const description = Buffer.from('81ca0003' + '00000000' + '0102612d' + '00000000', 'hex');
-  description.writeUInt32BE(sender, 4);
-  const goodbye = Buffer.from('81cb0001' + '00000000', 'hex');
-  goodbye.writeUInt32BE(sender, 4);
-  return Buffer.concat([report, description, goodbye]);
-}
-
 test.each([
   ['on its own port', false],
   ['on the RTP port (RFC 5761)', true],
@@ -348,7 +283,7 @@ test('a worker that dies takes its sessions and nothing else with it: its socket
   await using pair = await joined();
   const { session, plane } = pair;
   const sockets = await openSockets();
-  const played = session.caller.play(broken, new AbortController().signal);
+  const played = killWorker(session);
   if (!session.lost.aborted) await once(session.lost, 'abort');
   expect(await played).toMatchObject({ complete: false });
   await session[Symbol.asyncDispose]();
@@ -368,12 +303,6 @@ async function openSockets(): Promise<number> {
   );
   return targets.filter((target) => target.startsWith('socket:')).length;
 }
-
-/** A prompt with a frame that no packet has room for: what a worker does not expect. */
-const frames = { bytes: new SharedArrayBuffer(100_000), starts: new SharedArrayBuffer(8) };
-new Uint32Array(frames.starts)[1] = 100_000;
-const encoded = { PCMA: frames, PCMU: frames, G722: frames, OPUS: frames };
-const broken: Prompt = { name: 'broken', hash: '00', durationMs: 20, encoded };
 
 test('sound that ffmpeg sends crosses as it was sent, in the packets of ffmpeg', async () => {
   await using pair = await joined({ latching: 'address' });

@@ -6,7 +6,7 @@ import type { CallId } from '../../../config/units.ts';
 import { decodeBatch } from '../../../media/fork/batch.ts';
 import { openRelay } from '../../../media/relay/relay.ts';
 import { MasterKey } from '../../../media/srtp/keys.ts';
-import { SrtpSender } from '../../../media/srtp/srtp.ts';
+import { SrtpReceiver, SrtpSender } from '../../../media/srtp/srtp.ts';
 import { suites, type SuiteName } from '../../../media/srtp/suites.ts';
 import { freePort, freePortRange } from '../../peers/free-port.ts';
 import { rtpPacket } from '../../peers/pcap.ts';
@@ -197,4 +197,57 @@ test("latching follows the packets that have the key: who knows the address alon
   await phone.hears(1);
   expect(agent.heard.map((packet) => packet[20])).toEqual([2, 2]);
   expect([injector.heard, signalled.heard]).toEqual([[], []]);
+});
+
+test('a re-offer that fails goes back to the keys as they were, each way with its counter, after the numbers have wrapped', async () => {
+  await using plane = await relay();
+  await using customer = await telephone();
+  await using agent = await telephone();
+  await using session = await plane.open(call);
+  const suite = suites.AES_CM_128_HMAC_SHA1_80;
+  const offerOf = (key: Uint8Array): string =>
+    sdp(
+      customer.port,
+      `a=crypto:1 ${suite.name} inline:${Buffer.from(key).toString('base64')}\r\n`,
+      'RTP/SAVP',
+    );
+  const theirs = new Uint8Array(30).fill(0x5a);
+  const answer = await session.caller.answer(offerOf(theirs), undefined, 'accept');
+  const port = portOf(answer);
+  const agentPort = portOf(await session.agent.offer());
+  await session.agent.accept(agent.sdp);
+  await session.connect();
+  const ours = Buffer.from(/inline:(\S+)/u.exec(answer)![1]!, 'base64');
+  using sender = new SrtpSender({ suite, key: MasterKey.take(theirs), mkiBytes: 0 });
+  using receiver = new SrtpReceiver({ suite, key: MasterKey.take(ours), mkiBytes: 0 });
+
+  // Jumps as long as a stream may make them wrap its 16 bits, wherever they began.
+  const step = 2_900;
+  let turn = 0;
+  const cross = async (): Promise<void> => {
+    turn += 1;
+    const sequence = (40_000 + turn * step) & 0xffff;
+    const fields = {
+      type: 8,
+      marker: false,
+      sequence,
+      timestamp: turn * 160,
+      payload: new Uint8Array(160).fill(turn),
+    };
+    const packet = new Uint8Array(256);
+    packet.set(rtpPacket({ ...fields, ssrc: 9 }));
+    customer.send(port, packet.subarray(0, sender.protect(packet, 172)));
+    await agent.hears(turn);
+    agent.send(agentPort, rtpPacket({ ...fields, ssrc: 8 }));
+    await customer.hears(turn);
+    const heard = new Uint8Array(customer.heard.at(-1)!);
+    expect(receiver.unprotect(heard, heard.length)).toBe(172);
+    expect([agent.heard.at(-1)![20], heard[20]]).toEqual([turn, turn]);
+  };
+  while (turn < 65_536 / step + 2) await cross();
+  const agreed = await session.snapshot();
+  await session.caller.answer(offerOf(new Uint8Array(30).fill(0x11)));
+  await agreed.restore();
+  await cross();
+  expect(plane.statistics().packetsDropped.unauthentic).toBe(0);
 });

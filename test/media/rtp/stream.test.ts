@@ -71,7 +71,12 @@ test('whatever arrives on an RTP port is read within its bounds or refused', () 
 test('whatever arrives as RTCP crosses within its bounds', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 120 }), (bytes) => {
-      const length = rewriteRtcp(bytes, bytes.length, { sender: 1, reported: 2, timestampOffset: 3 });
+      const length = rewriteRtcp(bytes, bytes.length, {
+        sender: 1,
+        reported: 2,
+        timestampOffset: 3,
+        sent: { packets: 4, octets: 5 },
+      });
       expect(length).toBeLessThanOrEqual(bytes.length);
     }),
     { numRuns: 5_000 },

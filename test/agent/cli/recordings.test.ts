@@ -1,0 +1,80 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { expect, test } from 'vitest';
+import { recordings } from '../../../agent/cli/recordings-command.ts';
+import type { CallId, EpochMicros, RecordingId } from '../../../config/units.ts';
+import { BatchWriter } from '../../../media/fork/batch.ts';
+import { RecordingUnreadable } from '../../../media/store/reader.ts';
+import { Vault } from '../../../media/store/vault.ts';
+import { rtpPacket } from '../../peers/pcap.ts';
+import { temporaryFolder } from '../../peers/temporary-folder.ts';
+import { rtpStreamsIn } from '../../peers/tshark.ts';
+
+const startedAt = 1_790_000_000_000_000 as EpochMicros;
+const packets = 50;
+
+/** A recording of a second, both sides in the codec of this payload type. */
+function keep(directory: string, id: string, type: number, rtpmap: string): void {
+  using vault = new Vault({ directory });
+  const codecs = { [type]: rtpmap };
+  const header = {
+    recording: id as RecordingId,
+    call: 'call-1' as CallId,
+    campaign: 'support-fr',
+    purpose: 'training',
+    class: 'quality',
+    legalBasis: 'legitimate-interest',
+    controller: 'Marco SA',
+    law: [],
+    retainUntil: '2099-01-01T00:00:00.000Z',
+    allowedBy: 'a'.repeat(64),
+    startedAt,
+    codecs: { caller: codecs, agent: codecs },
+    parties: { caller: 'p1', agent: 'p2' },
+  };
+  vault.begin(header, { agent: 'a', boot: 'b' });
+  const writer = new BatchWriter();
+  for (let turn = 0; turn < packets; turn++)
+    for (const [index, side] of (['caller', 'agent'] as const).entries()) {
+      const payload = new Uint8Array(20).fill(turn);
+      const numbers = { sequence: 65_530 + turn, timestamp: turn * 160, ssrc: index + 1 };
+      const packet = rtpPacket({ type, marker: turn === 0, ...numbers, payload });
+      writer.append(turn * 2 + index, side, startedAt + turn * 20_000, packet, 0, packet.length);
+    }
+  vault.take(id, 0, writer.take());
+  vault.finish(id, undefined);
+}
+
+test('what we cannot decode is exported as a capture in which tshark finds both streams whole', async () => {
+  await using home = await temporaryFolder('recordings');
+  const store = join(home.path, 'data', 'store');
+  await mkdir(store, { recursive: true });
+  keep(store, 'in-g729', 18, 'G729/8000');
+  keep(store, 'in-g711', 8, 'PCMA/8000');
+  const config = join(home.path, 'tacet.yaml');
+  await writeFile(config, stringify({ ...site, dataDir: join(home.path, 'data') }));
+  await writeFile(join(home.path, 'campaigns.yaml'), stringify({ campaigns: [] }));
+  const file = join(home.path, 'call.pcap');
+  const ask = (id: string) => recordings(['export', id, '--rtp', '--out', file, '--config', config]);
+
+  expect(await ask('in-g729')).toBe(0);
+  const streams = await rtpStreamsIn(file);
+  const whole = { payload: 'g729', packets, lost: 0, problems: '' };
+  const [caller, agent] = ['192.0.2.1', '192.0.2.2'];
+  expect(streams.sort((a, b) => a.ssrc.localeCompare(b.ssrc))).toMatchObject([
+    { ...whole, source: { address: caller }, destination: { address: agent }, ssrc: '0x00000001' },
+    { ...whole, source: { address: agent }, destination: { address: caller }, ssrc: '0x00000002' },
+  ]);
+  await expect(ask('in-g711')).rejects.toThrow(RecordingUnreadable);
+  await expect(ask('none')).rejects.toThrow(RecordingUnreadable);
+});
+
+const site = {
+  site: 'test',
+  campaigns: 'campaigns.yaml',
+  sip: { listen: [{ address: '127.0.0.1', port: 5060 }] },
+  trunks: [{ name: 'carrier', sources: ['127.0.0.1'], uri: 'sip:127.0.0.1:5070', routes: ['pbx'] }],
+  pbxs: [{ name: 'pbx', sources: ['127.0.0.2'], uri: 'sip:127.0.0.2:5070', routes: ['carrier'] }],
+  media: { ports: { min: 20_000, max: 20_100 } },
+};
