@@ -102,7 +102,7 @@ export async function startTacet({ config, campaigns, directory }: LoadedConfig)
     await openSampler({ config, dataDir, at, metrics, log, uniform: drawKeys.uniform }),
   );
   prepareTones(config.sip.ringingTone);
-  const media = starting.use(openMedia(config.media, epochOffset, metrics, log));
+  const media = starting.use(await openMedia(config.media, epochOffset, metrics, log));
   const { link, store } = await openStore(starting, { config, dataDir, at, log, ledger, metrics });
 
   const running = new Set<Promise<unknown>>();

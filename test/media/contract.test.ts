@@ -27,7 +27,7 @@ async function rtpengine(): Promise<Opened> {
   await using starting = new AsyncDisposableStack();
   const engine = starting.use(await RtpengineUnderTest.start());
   const plane = starting.use(
-    openRtpengine({ servers: [{ ...engine.address, weight: 1 }], address: '127.0.0.1', pingMs: 50 }),
+    await openRtpengine({ servers: [{ ...engine.address, weight: 1 }], address: '127.0.0.1', pingMs: 50 }),
   );
   await expect.poll(() => plane.servers()[0]!.up, { timeout: 10_000 }).toBe(true);
   const held = starting.move();
