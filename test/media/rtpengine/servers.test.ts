@@ -7,7 +7,7 @@ import type { Prompt } from '../../../media/prompts/prompt.ts';
 import { openRtpengine, type RtpenginePlane } from '../../../media/rtpengine/rtpengine.ts';
 import { freePort } from '../../peers/free-port.ts';
 import { RtpengineUnderTest } from '../../peers/rtpengine.ts';
-import { portOf, telephone } from '../telephone.ts';
+import { portOf, telephone } from '../../peers/telephone.ts';
 import { fakeEngine } from './fake-engine.ts';
 
 const call = (id: number): CallId => `call-${id}` as CallId;
