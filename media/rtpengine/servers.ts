@@ -81,7 +81,7 @@ export class Servers implements AsyncDisposable {
         misses += 1;
         if (!server.up || misses >= missesToDown) this.#set(server, false, messageOf(error));
       }
-      server.tried.resolve();
+      server.tried.resolve(undefined);
       await pause(this.#options.pingMs, signal);
     }
   }
@@ -99,7 +99,7 @@ export class Servers implements AsyncDisposable {
 class Watched {
   readonly client: NgClient;
   readonly #weight: number;
-  readonly tried = Promise.withResolvers<void>();
+  readonly tried = Promise.withResolvers<undefined>();
   up = false;
   why: string | undefined;
   calls = 0;

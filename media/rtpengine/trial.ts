@@ -33,10 +33,10 @@ export async function tryServer(client: NgClient, address: string): Promise<void
   await using telephone = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   telephone.bind(0, address);
   await once(telephone, 'listening');
-  const copied = Promise.withResolvers<void>();
+  const copied = Promise.withResolvers<undefined>();
   using line = await Line.open(address, {
     server: await client.address(),
-    onCopy: () => copied.resolve(),
+    onCopy: () => copied.resolve(undefined),
     onStranger: () => undefined,
   });
   const at = { address, port: line.port };
