@@ -110,7 +110,7 @@ export async function startTacet(
     await openSampler({ config, dataDir, at, metrics, log, uniform: drawKeys.uniform }),
   );
   prepareTones(config.sip.ringingTone);
-  const media = starting.use(open.media(config.media, epochOffset, metrics, log));
+  const media = starting.use(await open.media(config.media, epochOffset, metrics, log));
   const { link, store } = await openStore(starting, { config, dataDir, at, log, ledger, metrics });
 
   const running = new Set<Promise<unknown>>();

@@ -7,14 +7,14 @@ import { openRelay } from '../media/relay/relay.ts';
 import { openRtpengine } from '../media/rtpengine/rtpengine.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 
-export function openMedia(
+export async function openMedia(
   media: Config['media'],
   epochOffset: EpochOffset,
   metrics: Metrics,
   log: Logger,
-): MediaPlane {
+): Promise<MediaPlane> {
   if (media.plane === 'relay') return openRelay({ ...media, epochOffset });
-  const plane = openRtpengine({
+  const plane = await openRtpengine({
     servers: media.rtpengine,
     address: media.address,
     epochOffset,

@@ -38,6 +38,9 @@ export interface EngineTotals {
 
 const sides: readonly Side[] = ['caller', 'agent'];
 
+/** Half a second of speech without a single copy is no loss of the network. */
+const deafAfterPackets = 25;
+
 export class EngineSession implements MediaSession, EngineSideHome {
   readonly caller: EngineSide;
   readonly agent: EngineSide;
@@ -46,6 +49,10 @@ export class EngineSession implements MediaSession, EngineSideHome {
   readonly #lost = new AbortController();
   readonly #told = new Set<EngineSide>();
   readonly #tapped: Record<Side, string> = { caller: '', agent: '' };
+  readonly #heardSoFar = {
+    caller: { received: 0, copied: 0 },
+    agent: { received: 0, copied: 0 },
+  };
   #copies: Copies | undefined;
   #connected = false;
   #joined = false;
@@ -70,9 +77,11 @@ export class EngineSession implements MediaSession, EngineSideHome {
   static async open(home: EngineSessionHome): Promise<EngineSession> {
     await using opening = new AsyncDisposableStack();
     const session: { it?: EngineSession } = {};
+    const server = await home.server.address();
     const openLine = async (side: Side): Promise<Line> =>
       opening.use(
         await Line.open(home.address, {
+          server,
           onCopy: (packet) => session.it?.heard(side, packet),
           onStranger: () => void (home.totals.strangers += 1),
         }),
@@ -171,6 +180,7 @@ export class EngineSession implements MediaSession, EngineSideHome {
 
   async statistics(): Promise<SessionStatistics> {
     const counts = await this.counts();
+    if (counts !== undefined) this.#checkHearing(counts);
     const of = (side: EngineSide, other: EngineSide): SideStatistics => ({
       packetsReceived: Math.max(counts?.[side.side].received ?? 0, side.packetsCopied),
       packetsSent: side.played + (this.#joined ? (counts?.[other.side].received ?? 0) : 0),
@@ -255,6 +265,20 @@ export class EngineSession implements MediaSession, EngineSideHome {
     if (!(error instanceof TacetError)) throw error;
     if (this.#closed) return;
     if (!(error instanceof NgRefused) || error.callUnknown) this.lose(error.message);
+  }
+
+  /**
+   * I2: a refusal that nobody hears is none. Who speaks at the server and comes to us no more is not heard: then the call
+   * goes on without us, and its recording ends.
+   */
+  #checkHearing(counts: Record<Side, EngineCounts>): void {
+    for (const side of sides) {
+      const now = { received: counts[side].received, copied: this[side].packetsCopied };
+      const before = this.#heardSoFar[side];
+      if (now.copied === before.copied && now.received - before.received < deafAfterPackets) continue;
+      if (now.copied === before.copied) this.lose(`copies of the ${side}'s packets come no more`);
+      this.#heardSoFar[side] = now;
+    }
   }
 
   /** What the server had for us before now has come to our sockets, and was read. */

@@ -16,6 +16,8 @@ import type { Endpoint, EngineCounts, FarEnd } from './engine-call.ts';
 import type { Line } from './line.ts';
 
 export interface EngineSideHome {
+  /** Nothing is played any more from then on. */
+  readonly lost: AbortSignal;
   /** Tells the server what this side's far end agreed to. */
   agreed(side: EngineSide): Promise<void>;
   /** Runs while this side is told something and is therefore in dialogue with our line. */
@@ -167,8 +169,9 @@ export class EngineSide implements MediaSide, Disposable {
   async #play(
     audio: Encoded,
     repeat: boolean,
-    signal: AbortSignal,
+    over: AbortSignal,
   ): Promise<{ frames: number; complete: boolean }> {
+    const signal = AbortSignal.any([over, this.#home.lost]);
     const nothing = { frames: 0, complete: false };
     const { codec, terms } = this.#negotiation.agreement;
     if (signal.aborted || codec === undefined || !isPlayed(codec.name) || terms?.listening !== true)

@@ -13,6 +13,8 @@ import { pause } from './pause.ts';
 const largestPacket = 1_500;
 
 export interface LineEvents {
+  /** The server itself: with an address of its own in SDP (`interface=ONE!OTHER`), copies may come from either. */
+  server: string;
   /** A copy of what the far end sent. The bytes are the listener's. */
   onCopy(packet: Uint8Array): void;
   /** A packet from elsewhere than the server. */
@@ -114,7 +116,7 @@ export class Line implements Disposable {
 
   #received(packet: Uint8Array, from: RemoteInfo, events: LineEvents): void {
     const is = (endpoint: Endpoint | undefined): boolean =>
-      endpoint?.port === from.port && endpoint.address === from.address;
+      endpoint?.port === from.port && (endpoint.address === from.address || events.server === from.address);
     if (is(this.tap)) events.onCopy(packet);
     else if (!is(this.out)) events.onStranger();
   }

@@ -86,6 +86,11 @@ export class NgClient implements Disposable {
     this.#ready.catch(() => undefined);
   }
 
+  /** The server's address, looked up once. @throws when its name leads nowhere */
+  async address(): Promise<string> {
+    return (await this.#ready).remoteAddress().address;
+  }
+
   /**
    * Asks with the same cookie until the reply is there.
    *

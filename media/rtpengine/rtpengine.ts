@@ -23,9 +23,14 @@ export interface RtpenginePlane extends MediaPlane {
   servers(): EngineState[];
 }
 
-/** Opens the plane; servers are taken into use as they answer and have shown what they can. */
-export function openRtpengine(options: RtpengineOptions): RtpenginePlane {
-  return new Rtpengine(options);
+/**
+ * Opens the plane when each server has been tried once, which takes some seconds where one is silent. Servers are taken
+ * into use as they answer and have shown what they can, now or later.
+ */
+export async function openRtpengine(options: RtpengineOptions): Promise<RtpenginePlane> {
+  const plane = new Rtpengine(options);
+  await plane.tried();
+  return plane;
 }
 
 class Rtpengine implements RtpenginePlane {
@@ -59,6 +64,10 @@ class Rtpengine implements RtpenginePlane {
       }
     }
     throw new MediaUnavailable(call, why);
+  }
+
+  tried(): Promise<void> {
+    return this.#servers.tried();
   }
 
   servers(): EngineState[] {

@@ -47,6 +47,11 @@ export class Servers implements AsyncDisposable {
       .map(({ client }) => client);
   }
 
+  /** Resolves when each server has answered once, or has not. */
+  async tried(): Promise<void> {
+    await Promise.all(this.#servers.map(({ tried }) => tried.promise));
+  }
+
   states(): EngineState[] {
     return this.#servers.map(({ client: { name }, up }) => ({ server: name, up }));
   }
@@ -76,6 +81,7 @@ export class Servers implements AsyncDisposable {
         misses += 1;
         if (!server.up || misses >= missesToDown) this.#set(server, false, messageOf(error));
       }
+      server.tried.resolve(undefined);
       await pause(this.#options.pingMs, signal);
     }
   }
@@ -93,6 +99,7 @@ export class Servers implements AsyncDisposable {
 class Watched {
   readonly client: NgClient;
   readonly #weight: number;
+  readonly tried = Promise.withResolvers<undefined>();
   up = false;
   why: string | undefined;
   calls = 0;

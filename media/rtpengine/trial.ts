@@ -1,10 +1,13 @@
 /** What a server must be able to do, tried with a call of our own before the first real one. */
-import { once } from 'node:events';
-import { createSocket } from 'node:dgram';
-import { messageOf, TacetError } from '../../config/errors.ts';
-import { EngineCall, type FarEnd } from './engine-call.ts';
-import { NgUnanswered, type NgClient } from './ng.ts';
 import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
+import { messageOf, TacetError } from '../../config/errors.ts';
+import { encodeAll } from '../prompts/encoded.ts';
+import { EngineCall, type FarEnd } from './engine-call.ts';
+import { Line } from './line.ts';
+import { NgUnanswered, type NgClient } from './ng.ts';
 
 /** The server cannot do what calls need, or its packets do not reach us: it is given none. */
 export class ServerUnfit extends TacetError {
@@ -16,27 +19,27 @@ export class ServerUnfit extends TacetError {
 }
 
 const waitMs = 1_000;
+const never = new AbortController().signal;
+/** 20 ms. */
+const oneFrame = encodeAll(new Int16Array(160));
 
 /**
- * Plays one packet to a far end of our own and has it counted, then speaks one and has it copied.
+ * Plays one packet to a far end of our own and has it counted, then has the far end send it back and be copied.
  *
  * @throws ServerUnfit
  * @throws NgUnanswered
  */
 export async function tryServer(client: NgClient, address: string): Promise<void> {
-  await using sockets = new AsyncDisposableStack();
-  const socketAt = async () => {
-    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
-    sockets.defer(() => void socket.close());
-    socket.bind(0, address);
-    await once(socket, 'listening');
-    return socket;
-  };
-  const [line, telephone, other] = [await socketAt(), await socketAt(), await socketAt()];
-  const lines = {
-    caller: { address, port: line.address().port },
-    agent: { address, port: other.address().port },
-  };
+  await using telephone = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  telephone.bind(0, address);
+  await once(telephone, 'listening');
+  const copied = Promise.withResolvers<undefined>();
+  using line = await Line.open(address, {
+    server: await client.address(),
+    onCopy: () => copied.resolve(undefined),
+    onStranger: () => undefined,
+  });
+  const at = { address, port: line.port };
   const far: FarEnd = {
     address,
     port: telephone.address().port,
@@ -44,8 +47,8 @@ export async function tryServer(client: NgClient, address: string): Promise<void
     event: undefined,
     direction: 'sendrecv',
   };
-  const engine = new EngineCall(client, `trial-${randomBytes(8).toString('hex')}`, lines);
-  const needs = (lacking: string, costs: string) => async (act: () => Promise<unknown>) => {
+  const engine = new EngineCall(client, `trial-${randomBytes(8).toString('hex')}`, { caller: at, agent: at });
+  const attempt = async (lacking: string, costs: string, act: () => Promise<void>): Promise<void> => {
     try {
       await act();
     } catch (error) {
@@ -53,46 +56,32 @@ export async function tryServer(client: NgClient, address: string): Promise<void
       throw new ServerUnfit(client.name, `${lacking} (${messageOf(error)})`, costs);
     }
   };
-  const packet = Buffer.alloc(172, 0xd5);
-  packet.writeUInt16BE(0x80_08, 0);
+  let spoken: Uint8Array = new Uint8Array();
   try {
-    await needs(
-      'carries no call',
-      'nobody can be put through',
-    )(async () => {
+    await attempt('carries no call', 'nobody can be put through', async () => {
       const anchor = await engine.reserve('caller');
-      const out = await engine.part('caller', far);
+      line.out = await engine.part('caller', far);
       const heard = once(telephone, 'message', { signal: AbortSignal.timeout(waitMs) });
-      line.send(packet, out.port, out.address);
-      await heard;
+      await line.play(oneFrame, false, { codec: 'PCMA', payloadType: 8, open: () => true }, never);
+      [spoken] = (await heard) as [Uint8Array];
       telephone.connect(anchor.port, anchor.address);
       await once(telephone, 'connect');
     });
-    await needs(
-      'does not count what is played',
-      'no announcement can be proven',
-    )(async () => {
+    await attempt('does not count what is played', 'no announcement can be proven', async () => {
       const { caller } = await engine.counts();
       if (caller.played !== 1 || !caller.hearsLine) throw new TacetError('"query" says otherwise');
     });
-    await needs(
-      'gives no copies',
-      'no key is heard and nothing can be recorded',
-    )(async () => {
-      const tap = await engine.tap('caller', far);
-      const copied = untilFrom(line, tap.port);
-      telephone.send(packet);
-      await copied;
+    await attempt('gives no copies', 'no key is heard and nothing can be recorded', async () => {
+      line.tap = await engine.tap('caller', far);
+      telephone.send(spoken);
+      await Promise.race([copied.promise, fail(waitMs, 'none came')]);
     });
   } finally {
     await engine.end().catch(() => undefined);
   }
 }
 
-async function untilFrom(socket: ReturnType<typeof createSocket>, port: number): Promise<void> {
-  const signal = AbortSignal.timeout(waitMs);
-  for (;;) {
-    const [, from] = (await once(socket, 'message', { signal })) as [Buffer, { port: number }];
-    if (from.port === port) return;
-  }
+async function fail(afterMs: number, problem: string): Promise<never> {
+  await setTimeout(afterMs, undefined, { ref: false });
+  throw new TacetError(problem);
 }

@@ -32,8 +32,8 @@ test('a media worker that dies costs its call the recording, not the talk: its p
   });
   const sessions = new Map<CallId, MediaSession>();
   await using tacet = await site.start({
-    media: (...args) => {
-      const plane = openMedia(...args);
+    media: async (...args) => {
+      const plane = await openMedia(...args);
       const open = plane.open.bind(plane);
       plane.open = async (call) => {
         const session = await open(call);

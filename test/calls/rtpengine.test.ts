@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { writeFile } from 'node:fs/promises';
 import { beforeAll, afterAll, describe, expect, test } from 'vitest';
 import type { Tacet } from '../../agent/main.ts';
+import { NgClient } from '../../media/rtpengine/ng.ts';
 import { callAudio, g711Of, type KeyPress } from '../peers/pcap.ts';
 import { RtpengineUnderTest } from '../peers/rtpengine.ts';
 import { runSipp, Sipp } from '../peers/sipp.ts';
 import { findIn, readWav } from '../peers/wav.ts';
-import { graceMs, promptMs, selectingSite } from './selecting-site.ts';
+import { Scenario } from '../peers/scenario.ts';
+import { graceMs, playCall, promptMs, selectingSite } from './selecting-site.ts';
 import type { Site } from './tacet-under-test.ts';
 
 const speech = (name: string): string =>
@@ -16,6 +18,8 @@ const speech = (name: string): string =>
 let engine: RtpengineUnderTest;
 beforeAll(async () => {
   engine = await RtpengineUnderTest.start();
+  using client = new NgClient(engine.address, { sendAtMs: [0, 300, 900, 2_000, 4_000], giveUpMs: 8_000 });
+  await client.ask({ command: 'ping' });
 });
 afterAll(() => engine[Symbol.asyncDispose]());
 
@@ -56,7 +60,7 @@ describe('with rtpengine up', () => {
   async function started(site: Site): Promise<Tacet> {
     const tacet = await site.start();
     const line = `tacet_rtpengine_up{server="127.0.0.1:${engine.address.port}"} 1`;
-    await expect.poll(() => metricsOf(tacet), { timeout: 10_000 }).toContain(line);
+    expect(await metricsOf(tacet)).toContain(line);
     return tacet;
   }
 
@@ -81,6 +85,32 @@ describe('with rtpengine up', () => {
     expect(findIn(left!, later).likeness).toBeGreaterThan(0.95);
     // No pre-roll (I1).
     expect(findIn(left!, callerSaid.subarray(0, heardFrom * 8 - 1_600)).likeness).toBeLessThan(0.5);
+  });
+
+  test.each([
+    ['sendonly', 'recvonly'],
+    ['inactive', 'inactive'],
+  ] as const)('a hold by %s stops the capture on both sides until the resume', async (hold, answer) => {
+    await using site = await siteWith(engine.address);
+    const talk = { direction: 'sendrecv' } as const;
+    await playCall(site, {
+      caller: Scenario.caller()
+        .answered()
+        .pause(promptMs + 1_500)
+        .reinvite({ direction: hold }, { has: [`a=${answer}`] })
+        .pause(400)
+        .reinvite(talk, { has: ['a=sendrecv'] })
+        .pause(400)
+        .hangsUp(),
+      pbx: Scenario.pbx()
+        .answers()
+        .reinvited({ direction: answer }, { has: [`a=${hold}`] })
+        .reinvited(talk, { has: ['a=sendrecv'] })
+        .hungUp(),
+    });
+    const [recording] = await site.recordings();
+    const holds = recording!.details!.gaps.filter(({ kind }) => kind === 'hold');
+    expect(holds.map(({ side }) => side).sort()).toEqual(['agent', 'caller']);
   });
 
   test.each([

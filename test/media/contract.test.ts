@@ -10,24 +10,29 @@ import { openRtpengine } from '../../media/rtpengine/rtpengine.ts';
 import { freePortRange } from '../peers/free-port.ts';
 import { eventPayload } from '../peers/pcap.ts';
 import { RtpengineUnderTest } from '../peers/rtpengine.ts';
-import { portOf, telephone, type Telephone } from './telephone.ts';
+import { portOf, telephone, type Telephone } from '../peers/telephone.ts';
 
 const call = 'call-1' as CallId;
 const never = new AbortController().signal;
 const samples = Int16Array.from({ length: 8 * 300 }, (_, at) => 6_000 * Math.sin(at / 3));
 const prompt: Prompt = { name: 'test', hash: '00', durationMs: 300, encoded: encodeAll(samples) };
 
-type Opened = MediaPlane & AsyncDisposable;
+/** What a telephone says of itself when it speaks other codecs, each as its `rtpmap`. */
+function speaking({ sdp }: Telephone, ...maps: string[]): string {
+  const types = maps.map((map) => map.split(' ')[0]).join(' ');
+  const described = sdp.slice(0, sdp.indexOf('8 101'));
+  return `${described}${types}\r\n${maps.map((map) => `a=rtpmap:${map}\r\n`).join('')}`;
+}
 
-async function relay(): Promise<Opened> {
+async function relay(): Promise<MediaPlane> {
   return openRelay({ address: '127.0.0.1', ports: await freePortRange(40), workers: 1 });
 }
 
-async function rtpengine(): Promise<Opened> {
+async function rtpengine(): Promise<MediaPlane> {
   await using starting = new AsyncDisposableStack();
   const engine = starting.use(await RtpengineUnderTest.start());
   const plane = starting.use(
-    openRtpengine({ servers: [{ ...engine.address, weight: 1 }], address: '127.0.0.1', pingMs: 50 }),
+    await openRtpengine({ servers: [{ ...engine.address, weight: 1 }], address: '127.0.0.1', pingMs: 50 }),
   );
   await expect.poll(() => plane.servers()[0]!.up, { timeout: 10_000 }).toBe(true);
   const held = starting.move();
@@ -215,10 +220,12 @@ describe.each([
 
   test('G.711 of one law reaches a far end that speaks the other', async () => {
     await using plane = await openPlane();
-    await using caller = await telephone('8 PCMA/8000', '101 telephone-event/8000');
-    await using agent = await telephone('0 PCMU/8000', '101 telephone-event/8000');
+    await using caller = await telephone();
+    await using agent = await telephone();
     await using session = await plane.open(call);
-    const { callerPort, agentPort } = await agreed(session, caller, agent);
+    const callerPort = portOf(await session.caller.answer(caller.sdp));
+    const agentPort = portOf(await session.agent.offer());
+    await session.agent.accept(speaking(agent, '0 PCMU/8000', '101 telephone-event/8000'));
     await session.connect();
     // Media of rtpengine that is converted comes when the next packet is there.
     for (let turn = 0; turn < 3; turn++) {
@@ -238,9 +245,9 @@ describe.each([
     ['OPUS', '111 opus/48000/2'],
   ] as const)('a prompt goes out in %s', async (codec, map) => {
     await using plane = await openPlane();
-    await using caller = await telephone(map);
+    await using caller = await telephone();
     await using session = await plane.open(call);
-    await session.caller.answer(caller.sdp);
+    await session.caller.answer(speaking(caller, map));
     expect(session.caller.codec).toBe(codec);
     expect((await session.caller.play(prompt, never)).complete).toBe(true);
     await caller.hears(15);

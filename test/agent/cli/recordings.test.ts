@@ -15,8 +15,8 @@ const startedAt = 1_790_000_000_000_000 as EpochMicros;
 const packets = 50;
 
 /** A recording of a second, both sides in the codec of this payload type. */
-function keep(directory: string, id: string, type: number, rtpmap: string): void {
-  using vault = new Vault({ directory });
+async function keep(directory: string, id: string, type: number, rtpmap: string): Promise<void> {
+  await using vault = new Vault({ directory });
   const codecs = { [type]: rtpmap };
   const header = {
     recording: id as RecordingId,
@@ -43,15 +43,15 @@ function keep(directory: string, id: string, type: number, rtpmap: string): void
       writer.append(turn * 2 + index, side, startedAt + turn * 20_000, packet, 0, packet.length);
     }
   vault.take(id, 0, writer.take());
-  vault.finish(id, undefined);
+  await vault.finish(id, undefined);
 }
 
 test('what we cannot decode is exported as a capture in which tshark finds both streams whole', async () => {
   await using home = await temporaryFolder('recordings');
   const store = join(home.path, 'data', 'store');
   await mkdir(store, { recursive: true });
-  keep(store, 'in-g729', 18, 'G729/8000');
-  keep(store, 'in-g711', 8, 'PCMA/8000');
+  await keep(store, 'in-g729', 18, 'G729/8000');
+  await keep(store, 'in-g711', 8, 'PCMA/8000');
   const config = join(home.path, 'tacet.yaml');
   await writeFile(config, stringify({ ...site, dataDir: join(home.path, 'data') }));
   await writeFile(join(home.path, 'campaigns.yaml'), stringify({ campaigns: [] }));

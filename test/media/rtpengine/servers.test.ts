@@ -7,7 +7,7 @@ import type { Prompt } from '../../../media/prompts/prompt.ts';
 import { openRtpengine, type RtpenginePlane } from '../../../media/rtpengine/rtpengine.ts';
 import { freePort } from '../../peers/free-port.ts';
 import { RtpengineUnderTest } from '../../peers/rtpengine.ts';
-import { portOf, telephone } from '../telephone.ts';
+import { portOf, telephone } from '../../peers/telephone.ts';
 import { fakeEngine } from './fake-engine.ts';
 
 const call = (id: number): CallId => `call-${id}` as CallId;
@@ -27,7 +27,7 @@ async function allUp(plane: RtpenginePlane): Promise<void> {
 test('calls are spread by weight', async () => {
   await using heavy = await RtpengineUnderTest.start();
   await using light = await RtpengineUnderTest.start();
-  await using plane = openRtpengine({
+  await using plane = await openRtpengine({
     ...base,
     servers: [
       { ...heavy.address, weight: 3 },
@@ -46,7 +46,7 @@ test('a server that dies loses its calls, a prompt in the middle was not heard, 
   await using first = await RtpengineUnderTest.start();
   const otherPort = await freePort();
   await using caller = await telephone();
-  await using plane = openRtpengine({
+  await using plane = await openRtpengine({
     ...base,
     servers: [
       { ...first.address, weight: 1 },
@@ -71,7 +71,7 @@ test('a server that dies loses its calls, a prompt in the middle was not heard, 
 test('a server that was started anew has forgotten its calls, which are lost as soon as it is asked of them', async () => {
   const port = await freePort();
   const before = await RtpengineUnderTest.start([], port);
-  await using plane = openRtpengine({ ...base, servers: [{ host: '127.0.0.1', port, weight: 1 }] });
+  await using plane = await openRtpengine({ ...base, servers: [{ host: '127.0.0.1', port, weight: 1 }] });
   await allUp(plane);
   await using session = await plane.open(call(1));
   await before.kill();
@@ -89,7 +89,7 @@ test('a server that was started anew has forgotten its calls, which are lost as 
 });
 
 test('no server, no media: the call is told so', async () => {
-  await using plane = openRtpengine({
+  await using plane = await openRtpengine({
     ...base,
     servers: [{ host: '127.0.0.1', port: await freePort(), weight: 1 }],
   });
@@ -103,7 +103,7 @@ test('a server that cannot do what calls need is given none, and what that costs
     command === 'ping' ? { result: 'pong' } : { result: 'ok', sdp },
   );
   const said: (string | undefined)[] = [];
-  await using plane = openRtpengine({
+  await using plane = await openRtpengine({
     ...base,
     servers: [{ ...engine.address, weight: 1 }],
     onServer: ({ why }) => said.push(why),
@@ -113,10 +113,29 @@ test('a server that cannot do what calls need is given none, and what that costs
   await expect(plane.open(call(1))).rejects.toThrow(MediaUnavailable);
 });
 
+test('when copies come no more, no refusal would be heard: the session is lost', async () => {
+  await using engine = await RtpengineUnderTest.start();
+  await using caller = await telephone();
+  await using plane = await openRtpengine({ ...base, servers: [{ ...engine.address, weight: 1 }] });
+  await allUp(plane);
+  await using session = await plane.open(call(1));
+  const port = portOf(await session.caller.answer(caller.sdp));
+  const speak = async (upTo: number): Promise<void> => {
+    for (let turn = 0; turn < 50; turn++) caller.say(port);
+    await expect.poll(async () => (await session.statistics()).caller.packetsReceived).toBe(upTo);
+  };
+  await speak(50);
+  expect(session.lost.aborted).toBe(false);
+  const id = /call-1-[0-9a-f]+/u.exec(engine.output)![0];
+  await engine.sdpOf({ command: 'unsubscribe', 'call-id': id, 'to-tag': 'tap-caller' });
+  await speak(100);
+  expect(session.lost.aborted).toBe(true);
+});
+
 test('SRTP is refused, so that the call passes without us rather than in clear', async () => {
   await using engine = await RtpengineUnderTest.start();
   await using caller = await telephone();
-  await using plane = openRtpengine({ ...base, servers: [{ ...engine.address, weight: 1 }] });
+  await using plane = await openRtpengine({ ...base, servers: [{ ...engine.address, weight: 1 }] });
   await allUp(plane);
   await using session = await plane.open(call(1));
   const secure = caller.sdp.replace('RTP/AVP', 'RTP/SAVP');
