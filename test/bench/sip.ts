@@ -1,6 +1,7 @@
 /**
  * The embedded SIP server under a plain `createB2BUA`: both pinned to one core, SIPp at either side on another. Goes up
  * in steps to the highest rate at which no call failed and nothing was sent twice, then holds calls up to weigh them.
+ * A step that failed is tried once more: other work on the machine shows in one run, a limit in both.
  */
 import { freePort } from '../peers/free-port.ts';
 import { Sipp, runSipp } from '../peers/sipp.ts';
@@ -12,6 +13,9 @@ const ratesCps = [100, 200, 300, 350, 400, 500];
 const secondsPerStep = 8;
 const holdMs = 1_000;
 const heldCalls = 5_000;
+/** Far below the limit: here memory is weighed. */
+const holdRateCps = 100;
+const holdTimeoutMs = 300_000;
 
 export async function run(say: (line: string) => void): Promise<Record<string, unknown>> {
   let best: Record<string, unknown> = { cps: 0 };
@@ -19,15 +23,23 @@ export async function run(say: (line: string) => void): Promise<Record<string, u
     await using b2bua = await B2buaUnderTest.start();
     await step(b2bua, 50);
     for (const cps of ratesCps) {
-      const figures = await step(b2bua, cps);
-      say(`${cps} calls/s: ${JSON.stringify(figures)}`);
-      if (figures.failed > 0 || figures.retransmissions > 0) break;
+      const figures = await sustained(b2bua, cps, say);
+      if (!figures) break;
       best = { cps, ...figures };
     }
   }
   const held = await hold();
   say(`${heldCalls} calls up: ${JSON.stringify(held)}`);
-  return { ...best, bytesPerDialog: held.bytesPerDialog };
+  return { ...best, bytesPerDialog: held.bytesPerDialog, dialogs: held.dialogs, peakMiB: held.peakMiB };
+}
+
+async function sustained(b2bua: B2buaUnderTest, cps: number, say: (line: string) => void) {
+  for (let tries = 0; tries < 2; tries++) {
+    const figures = await step(b2bua, cps);
+    say(`${cps} calls/s: ${JSON.stringify(figures)}`);
+    if (figures.failed === 0 && figures.retransmissions === 0) return figures;
+  }
+  return undefined;
 }
 
 /** Calls at this rate for some seconds, and what they cost. */
@@ -80,30 +92,39 @@ async function hold() {
   await using b2bua = await B2buaUnderTest.start();
   await step(b2bua, 100, 3);
   const port = await freePort();
-  await using _pbx = await Sipp.start({ scenario: { builtIn: 'uas' }, port, limit: heldCalls, quiet: true });
+  await using _pbx = await Sipp.start({
+    scenario: { builtIn: 'uas' },
+    port,
+    limit: heldCalls,
+    quiet: true,
+    timeoutMs: holdTimeoutMs,
+  });
   const before = await b2bua.ask({ sendTo: port });
   await using _caller = await Sipp.start({
     scenario: { builtIn: 'uac' },
     target: { port: b2bua.port },
     calls: heldCalls,
-    rate: 200,
+    rate: holdRateCps,
     limit: heldCalls,
     quiet: true,
-    args: ['-d', '120000'],
-    timeoutMs: 180_000,
+    args: ['-d', '240000'],
+    timeoutMs: holdTimeoutMs,
   });
   // Transactions of the set-up live for 32 s: what is left then is the dialogs.
   let now = await b2bua.ask('how are you');
-  const deadline = performance.now() + 90_000;
+  const deadline = performance.now() + 200_000;
+  let peakBytes = now.residentBytes;
   const settled = () => now.server.dialogs >= 2 * heldCalls && now.server.transactions < heldCalls / 10;
   while (!settled() && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     now = await b2bua.ask('how are you');
+    peakBytes = Math.max(peakBytes, now.residentBytes);
   }
   const { dialogs } = now.server;
   return {
     dialogs,
     residentMiB: round(now.residentBytes / 2 ** 20),
+    peakMiB: round(peakBytes / 2 ** 20),
     bytesPerDialog: Math.round((now.residentBytes - before.residentBytes) / Math.max(1, dialogs)),
     heapBytesPerDialog: Math.round((now.heapBytes - before.heapBytes) / Math.max(1, dialogs)),
   };

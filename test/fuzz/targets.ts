@@ -1,6 +1,7 @@
 /** What is fuzzed: a parser, real input to begin with, and the one error that it may throw. */
 import { FrameError, FrameReader } from '../../agent/sip/server/control/frame.ts';
 import { parseMessage, stampVia, textOf } from '../../agent/sip/server/message.ts';
+import { StreamBroken, StreamReader } from '../../agent/sip/server/transport/stream-reader.ts';
 import { parseNameAddr, parseSipUri, splitOutside } from '../../agent/sip/server/uri.ts';
 import { TelephoneEventReceiver } from '../../media/dtmf/telephone-event.ts';
 import { BatchMalformed, decodeBatch } from '../../media/fork/batch.ts';
@@ -35,6 +36,30 @@ const sdps = [
   'v=0\r\no=x 2 3 IN IP6 2001:db8::1\r\ns=x\r\nt=0 0\r\nm=audio 5000 RTP/SAVP 111\r\nc=IN IP6 2001:db8::1\r\na=rtpmap:111 opus/48000/2\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4\r\nm=image 0 udptl t38\r\n',
 ];
 
+const streamBounds = { headBytes: 4_096, messageBytes: 16_384 };
+
+/** Two messages and keep-alives, as they follow each other on a connection. */
+const sipStreams = sipSeeds
+  .slice(0, -1)
+  .map((seed, at) => Buffer.concat([seed, latin1('\r\n\r\n'), sipSeeds[at + 1]!, latin1('\r\n')]));
+
+/** The messages in a stream that comes in pieces of this size, and how it broke. */
+function framed(bytes: Buffer, size: number): string[] {
+  const reader = new StreamReader(streamBounds);
+  const found: string[] = [];
+  try {
+    for (let at = 0; at < bytes.length; at += size) {
+      for (const piece of reader.read(bytes.subarray(at, at + size))) {
+        if (piece.kind === 'message') found.push(piece.bytes.toString('latin1'));
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof StreamBroken)) throw error;
+    found.push(`broken: ${error.status}`);
+  }
+  return found;
+}
+
 export const targets: readonly Target[] = [
   {
     name: 'SIP messages',
@@ -60,6 +85,16 @@ export const targets: readonly Target[] = [
         const read = parseNameAddr(value);
         if (read) parseSipUri(read.uri);
       }
+    },
+  },
+  {
+    name: 'SIP in a stream',
+    seeds: sipStreams,
+    run(bytes) {
+      const whole = framed(bytes, bytes.length);
+      const cut = framed(bytes, 7);
+      if (whole.join('|') !== cut.join('|'))
+        throw new Error('how a stream is cut changes what is read from it');
     },
   },
   {

@@ -153,7 +153,8 @@ export class Sipp implements AsyncDisposable {
       // The remote control port is fixed (8888) unless told otherwise, and a run that cannot have it warns. It is IPv4.
       const control = isIPv6(address) ? '127.0.0.1' : address;
       args.push('-ci', control, '-cp', `${await freePort(control)}`);
-      args.push('-nostdin');
+      // A SIPp that does not get the processor for half a second loses no message: it takes an ACK that was lost badly.
+      args.push('-nostdin', '-buff_size', '1048576');
       if (options.quiet !== true) args.push('-trace_msg', '-message_file', 'messages.log');
       args.push(
         '-trace_err',

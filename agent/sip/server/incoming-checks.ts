@@ -116,3 +116,8 @@ export function untaken(method: string): Refusal {
   const allow = header('Allow', 'INVITE, ACK, CANCEL, BYE, PRACK, UPDATE');
   return { status: knownMethods.has(method) ? 405 : 501, headers: [allow] };
 }
+
+/** What a request shares with its copies that came another way (RFC 3261 section 8.2.2.2). */
+export function mergeKey({ callId, cseq, method, from }: SipRequest): string {
+  return `${callId}|${cseq}|${method}|${from.params.get('tag') ?? ''}`;
+}

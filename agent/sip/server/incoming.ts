@@ -3,7 +3,7 @@ import type { Application } from './application.ts';
 import { dialogId, dialogOf, repeatUntilAck } from './answered.ts';
 import type { Dialog, OpenInvite } from './dialog.ts';
 import { newId, newTag } from './ids.ts';
-import { crossed, untaken, whyRefused } from './incoming-checks.ts';
+import { crossed, mergeKey, untaken, whyRefused } from './incoming-checks.ts';
 import { refusals, respondIn, responseHeaders, takeTag } from './incoming-response.ts';
 import { descriptionIn, header, headerOf } from './message.ts';
 import type { Header, RawMessage, SipRequest } from './message.ts';
@@ -12,7 +12,7 @@ import type { Reliability } from './received.ts';
 import { answerSession } from './session-timer.ts';
 import type { Session } from './session-timer.ts';
 import type { Stack } from './stack.ts';
-import type { ServerTransaction } from './transaction/transaction.ts';
+import type { Arrived, ServerTransaction } from './transaction/transaction.ts';
 import type { Address, Listener } from './transport.ts';
 
 const transactionUnknown = 'Response not sent due to unknown transaction';
@@ -206,15 +206,7 @@ export class Incoming {
   }
 
   /** An ACK: to a final response of a transaction, or to a 2xx of a dialog. */
-  #acknowledged({
-    request,
-    source,
-    listener,
-  }: {
-    request: SipRequest;
-    source: Address;
-    listener: Listener;
-  }): void {
+  #acknowledged({ request, source, listener }: Arrived): void {
     const transaction = this.#stack.serverFor(request, 'INVITE');
     if (transaction?.machine.handle('ACK') || (transaction?.status ?? 0) >= 300) return;
     const dialog = this.#stack.dialogs.forRequest(request);
@@ -402,8 +394,4 @@ export class Incoming {
     if (method === 'BYE' || (method === 'INVITE' && !to.params.has('tag')))
       this.#stack.dialogs.remove(dialog);
   }
-}
-
-function mergeKey({ callId, cseq, method, from }: SipRequest): string {
-  return `${callId}|${cseq}|${method}|${from.params.get('tag') ?? ''}`;
 }

@@ -7,7 +7,13 @@ import type { SipRequest, SipResponse } from './message.ts';
 import { shortestSeconds } from './session-timer.ts';
 import type { SessionWish } from './session-timer.ts';
 import { ClientTransaction, ServerTransaction } from './transaction/transaction.ts';
-import type { ClientUser, OutgoingRequest, ServerUser, Surroundings } from './transaction/transaction.ts';
+import type {
+  Arrived,
+  ClientUser,
+  OutgoingRequest,
+  ServerUser,
+  Surroundings,
+} from './transaction/transaction.ts';
 import { Resolver } from './resolve.ts';
 import type { Dns } from './resolve/dns.ts';
 import type { Address, ConnectionDrop, Listener } from './transport.ts';
@@ -121,11 +127,7 @@ export class Stack implements Surroundings {
     return this.#servers.get(serverKey(request, method));
   }
 
-  openServer(
-    received: { request: SipRequest; source: Address; listener: Listener },
-    localTag: string,
-    user: ServerUser,
-  ): ServerTransaction {
+  openServer(received: Arrived, localTag: string, user: ServerUser): ServerTransaction {
     const key = serverKey(received.request, received.request.method);
     const transaction = new ServerTransaction(
       { id: newId(), localTag },

@@ -131,6 +131,13 @@ abstract class Transaction {
   }
 }
 
+/** A request, and where it came in. */
+export interface Arrived {
+  request: SipRequest;
+  source: Address;
+  listener: Listener;
+}
+
 export interface ServerUser {
   /** The ACK to a final response did not come (timer H), or the application did not answer (timer `answer`). */
   onTimeout(transaction: ServerTransaction): void;
@@ -156,7 +163,7 @@ export class ServerTransaction {
 
   constructor(
     identity: { id: string; localTag: string },
-    received: { request: SipRequest; source: Address; listener: Listener },
+    received: Arrived,
     user: ServerUser,
     around: Surroundings,
   ) {
