@@ -404,6 +404,7 @@ function tellLink(
     case 'destroy-pending':
       return log.error(event, 'the store has not confirmed a destruction; it is tried again until it does');
     case 'disconnected':
+    case 'unreachable':
     case 'malformed':
     case 'stream-failed':
       return log.warn(event, 'recording store');

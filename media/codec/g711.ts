@@ -32,6 +32,19 @@ export function decodePcmu(bytes: Uint8Array): Int16Array {
   return decode(bytes, pcmuLinear);
 }
 
+/** Linear PCM of `length` bytes from `from`, written where it shall stand. */
+export function decodeInto(
+  codec: G711,
+  bytes: Uint8Array,
+  from: number,
+  length: number,
+  samples: Int16Array,
+  at: number,
+): void {
+  const table = codec === 'PCMA' ? pcmaLinear : pcmuLinear;
+  for (let index = 0; index < length; index += 1) samples[at + index] = table[bytes[from + index]!]!;
+}
+
 /** A-law bytes of linear PCM. */
 export function encodePcma(samples: Int16Array): Uint8Array {
   const bytes = new Uint8Array(samples.length);

@@ -99,33 +99,73 @@ export class BatchWriter {
   }
 }
 
+/** Goes through a batch in the order of writing; one object serves for all its packets. */
+export class BatchCursor {
+  readonly #batch: Uint8Array;
+  readonly #view: DataView;
+  #next = prefixBytes;
+  sequence = 0;
+  side: Side = 'caller';
+  /** Microseconds since the epoch (`EpochMicros`). */
+  arrivedAt = 0;
+  /** Where the packet lies in the batch. */
+  offset = 0;
+  length = 0;
+
+  /** @throws BatchMalformed */
+  constructor(batch: Uint8Array) {
+    if (batch.length < prefixBytes) throw new BatchMalformed(0, 'it is empty');
+    if (batch[0] !== version) throw new BatchMalformed(0, `version ${batch[0]!}, this is version ${version}`);
+    this.#batch = batch;
+    this.#view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
+  }
+
+  /** Goes to the next packet; false after the last. @throws BatchMalformed */
+  next(): boolean {
+    const at = this.#next;
+    const view = this.#view;
+    if (at === this.#batch.length) return false;
+    if (at + headerBytes > this.#batch.length) throw new BatchMalformed(at, 'a header is cut short');
+    const side = view.getUint8(at + 4);
+    if (side > 1) throw new BatchMalformed(at + 4, `side ${side} is neither caller (0) nor agent (1)`);
+    const arrivedAt = view.getUint32(at + 5) * twoTo32 + view.getUint32(at + 9);
+    if (!Number.isSafeInteger(arrivedAt)) throw new BatchMalformed(at + 5, 'an arrival beyond the year 2255');
+    const length = view.getUint16(at + 13);
+    if (at + headerBytes + length > this.#batch.length)
+      throw new BatchMalformed(at + 13, 'a packet is cut short');
+    this.sequence = view.getUint32(at);
+    this.side = side === 0 ? 'caller' : 'agent';
+    this.arrivedAt = arrivedAt;
+    this.offset = at + headerBytes;
+    this.length = length;
+    this.#next = this.offset + length;
+    return true;
+  }
+}
+
+/** How many packets a batch has, all of them looked at. @throws BatchMalformed */
+export function countPackets(batch: Uint8Array): number {
+  const cursor = new BatchCursor(batch);
+  let count = 0;
+  while (cursor.next()) count += 1;
+  return count;
+}
+
 /**
  * Reads a batch back, in the order of writing.
  *
  * @throws BatchMalformed
  */
 export function decodeBatch(batch: Uint8Array): BatchedPacket[] {
-  if (batch.length < prefixBytes) throw new BatchMalformed(0, 'it is empty');
-  if (batch[0] !== version) throw new BatchMalformed(0, `version ${batch[0]!}, this is version ${version}`);
-  const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
+  const cursor = new BatchCursor(batch);
   const packets: BatchedPacket[] = [];
-  let at = prefixBytes;
-  while (at < batch.length) {
-    if (at + headerBytes > batch.length) throw new BatchMalformed(at, 'a header is cut short');
-    const side = view.getUint8(at + 4);
-    if (side > 1) throw new BatchMalformed(at + 4, `side ${side} is neither caller (0) nor agent (1)`);
-    const arrivedAt = view.getUint32(at + 5) * twoTo32 + view.getUint32(at + 9);
-    if (!Number.isSafeInteger(arrivedAt)) throw new BatchMalformed(at + 5, 'an arrival beyond the year 2255');
-    const start = at + headerBytes;
-    const end = start + view.getUint16(at + 13);
-    if (end > batch.length) throw new BatchMalformed(at + 13, 'a packet is cut short');
+  while (cursor.next()) {
     packets.push({
-      sequence: view.getUint32(at),
-      side: side === 0 ? 'caller' : 'agent',
-      arrivedAt: arrivedAt as EpochMicros,
-      rtp: batch.subarray(start, end),
+      sequence: cursor.sequence,
+      side: cursor.side,
+      arrivedAt: cursor.arrivedAt as EpochMicros,
+      rtp: batch.subarray(cursor.offset, cursor.offset + cursor.length),
     });
-    at = end;
   }
   return packets;
 }

@@ -1,8 +1,8 @@
 /** One recording on its way to the store: its frames, numbered, until each is acknowledged. */
-import { appendFileSync, closeSync, existsSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentMessage, Frame, StoreMessage } from './protocol.ts';
-import { seal } from './seal.ts';
+import { FrameSealer } from './seal.ts';
 import type {
   DestroyReason,
   DestroyReceipt,
@@ -48,6 +48,8 @@ export class OutgoingRecording implements RecordingStream {
   readonly #closed = Promise.withResolvers<'stored' | 'spooled'>();
   readonly #kept = new Map<number, Kept>();
   readonly #gaps: Gap[] = [];
+  /** Opened when memory is full for the first time. */
+  #disk: { fd: number; sealer: FrameSealer; used: number } | undefined;
   #frames = 0;
   #acknowledged = 0;
   /** Next frame to send on this connection; undefined while the store has not taken the recording on it. */
@@ -81,7 +83,7 @@ export class OutgoingRecording implements RecordingStream {
       spool.inRam += batch.length;
     } else {
       try {
-        this.#kept.set(number, this.#toDisk(batch));
+        this.#kept.set(number, this.#toDisk(number, batch));
       } catch {
         this.#frames -= 1;
         return this.#fail('spool-unwritable');
@@ -186,7 +188,10 @@ export class OutgoingRecording implements RecordingStream {
   #forget(): void {
     this.#over = true;
     for (const number of [...this.#kept.keys()]) this.#drop(number);
-    if (existsSync(this.#path)) rmSync(this.#path);
+    if (this.#disk === undefined) return;
+    closeSync(this.#disk.fd);
+    rmSync(this.#path);
+    this.#disk = undefined;
   }
 
   #drop(number: number): void {
@@ -201,22 +206,24 @@ export class OutgoingRecording implements RecordingStream {
     return join(this.#spool.directory, `${this.recording}.sealed`);
   }
 
-  #toDisk(batch: Uint8Array): Kept {
-    const sealed = seal(this.#spool.sealTo, batch);
-    const at = existsSync(this.#path) ? statSync(this.#path).size : 0;
-    appendFileSync(this.#path, sealed, { mode: 0o600 });
+  #toDisk(number: number, batch: Uint8Array): Kept {
+    const disk = (this.#disk ??= {
+      fd: openSync(this.#path, 'w+', 0o600),
+      sealer: new FrameSealer(this.#spool.sealTo),
+      used: 0,
+    });
+    const sealed = disk.sealer.seal(number, batch);
+    const at = disk.used;
+    for (let written = 0; written < sealed.length;)
+      written += writeSync(disk.fd, sealed, written, sealed.length - written, at + written);
+    disk.used += sealed.length;
     this.#spool.onDisk += sealed.length;
     return { at, length: sealed.length };
   }
 
   #fromDisk({ at, length }: { at: number; length: number }): Uint8Array {
     const bytes = new Uint8Array(length);
-    const fd = openSync(this.#path, 'r');
-    try {
-      readSync(fd, bytes, 0, length, at);
-    } finally {
-      closeSync(fd);
-    }
+    if (this.#disk !== undefined) readSync(this.#disk.fd, bytes, 0, length, at);
     return bytes;
   }
 }

@@ -7,7 +7,8 @@ import { z } from 'zod';
 import { messageOf, TacetError } from '../../config/errors.ts';
 import type { DestroyReceipt, Gap, RecordingEnd, RecordingHeader } from './sink.ts';
 
-export const subprotocol = 'tacet.rec.v1';
+/** Since version 2 acknowledgements and binary frames are of several recordings; ends of different versions refuse each other. */
+export const subprotocol = 'tacet.rec.v2';
 
 /** Close codes of ours (RFC 6455 section 7.4.2: 4000-4999 are private). */
 export const closeCodes = { malformed: 4000, unauthorised: 4001, hole: 4002 } as const;
@@ -126,7 +127,7 @@ function parse(schema: z.ZodType, frame: string): unknown {
   throw new LinkMalformed(`${path.join('.') || 'message'}: ${message}`);
 }
 
-/** `sealed`: readable by the store alone, because it lay on the agent's disk (I7). */
+/** A batch on its way. `sealed`: readable by the store alone, because it lay on the agent's disk (I7). */
 export interface Frame {
   sealed: boolean;
   stream: number;
@@ -134,28 +135,53 @@ export interface Frame {
   batch: Uint8Array;
 }
 
-const frameHeaderBytes = 9;
+const frameHeaderBytes = 13;
 
-/** One binary frame: kind (1 plain, 2 sealed), stream (u32), number (u32), the batch. */
-export function encodeFrame({ sealed, stream: at, number, batch }: Frame): Uint8Array {
-  const bytes = new Uint8Array(frameHeaderBytes + batch.length);
+/** Bytes of a frame as it goes over the link. */
+export function frameBytes({ batch }: Frame): number {
+  return frameHeaderBytes + batch.length;
+}
+
+/**
+ * A binary message: frames behind one another, since a message costs more than what it carries. Each: kind (1 plain,
+ * 2 sealed), stream (u32), number (u32), length of the batch (u32), the batch.
+ */
+export function encodeFrames(frames: readonly Frame[]): Uint8Array {
+  const bytes = new Uint8Array(frames.reduce((sum, frame) => sum + frameBytes(frame), 0));
   const view = new DataView(bytes.buffer);
-  view.setUint8(0, sealed ? 2 : 1);
-  view.setUint32(1, at);
-  view.setUint32(5, number);
-  bytes.set(batch, frameHeaderBytes);
+  let at = 0;
+  for (const { sealed, stream: of, number, batch } of frames) {
+    view.setUint8(at, sealed ? 2 : 1);
+    view.setUint32(at + 1, of);
+    view.setUint32(at + 5, number);
+    view.setUint32(at + 9, batch.length);
+    bytes.set(batch, at + frameHeaderBytes);
+    at += frameHeaderBytes + batch.length;
+  }
   return bytes;
 }
 
-/** @throws LinkMalformed */
-export function decodeFrame(bytes: Uint8Array): Frame {
-  if (bytes.length <= frameHeaderBytes) throw new LinkMalformed(`binary frame of ${bytes.length} bytes`);
-  if (bytes[0] !== 1 && bytes[0] !== 2) throw new LinkMalformed(`binary frame of kind ${bytes[0]}`);
+/** The frames of a message; their batches share its memory. @throws LinkMalformed */
+export function decodeFrames(bytes: Uint8Array): Frame[] {
+  if (bytes.length === 0) throw new LinkMalformed('an empty binary message');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return {
-    sealed: bytes[0] === 2,
-    stream: view.getUint32(1),
-    number: view.getUint32(5),
-    batch: bytes.subarray(frameHeaderBytes),
-  };
+  const frames: Frame[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    if (at + frameHeaderBytes > bytes.length) throw new LinkMalformed(`byte ${at}: a frame is cut short`);
+    const kind = view.getUint8(at);
+    if (kind !== 1 && kind !== 2) throw new LinkMalformed(`byte ${at}: a frame of kind ${kind}`);
+    const start = at + frameHeaderBytes;
+    const end = start + view.getUint32(at + 9);
+    if (end === start || end > bytes.length)
+      throw new LinkMalformed(`byte ${at}: a batch of ${end - start} bytes`);
+    frames.push({
+      sealed: kind === 2,
+      stream: view.getUint32(at + 1),
+      number: view.getUint32(at + 5),
+      batch: bytes.subarray(start, end),
+    });
+    at = end;
+  }
+  return frames;
 }

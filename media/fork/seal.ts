@@ -5,6 +5,7 @@
 import {
   createCipheriv,
   createPublicKey,
+  createSecretKey,
   diffieHellman,
   generateKeyPairSync,
   hkdfSync,
@@ -26,19 +27,59 @@ export function rawOf(publicKey: KeyObject): Buffer {
   return publicKey.export({ format: 'der', type: 'spki' }).subarray(spkiPrefix.length);
 }
 
-/** The key that both ends come to: bound to both public keys. */
-export function sealingKey(shared: Buffer, ephemeral: Uint8Array, recipient: Uint8Array): Buffer {
-  return Buffer.from(
-    hkdfSync('sha256', shared, Buffer.concat([ephemeral, recipient]), 'tacet sealed box v1', keyBytes),
-  );
+/** What a key is for: a box of its own, or the frames of one recording, each with its number as nonce. */
+export type SealedFor = 'tacet sealed box v1' | 'tacet sealed frames v1';
+
+/** The key that both ends come to: bound to both public keys and to its purpose. */
+export function sealingKey(
+  shared: Buffer,
+  ephemeral: Uint8Array,
+  recipient: Uint8Array,
+  purpose: SealedFor,
+): KeyObject {
+  const salt = Buffer.concat([ephemeral, recipient]);
+  return createSecretKey(Buffer.from(hkdfSync('sha256', shared, salt, purpose, keyBytes)));
 }
 
 /** @param to the store's public key, raw, base64 */
 export function seal(to: string, bytes: Uint8Array): Uint8Array {
+  const { key, ephemeral } = agree(to, 'tacet sealed box v1');
+  return box(key, ephemeral, nonce, bytes);
+}
+
+/** Seals the frames of one recording: the agreement, which costs more than all else, is made once. */
+export class FrameSealer {
+  readonly #key: KeyObject;
+  readonly #ephemeral: Uint8Array;
+
+  /** @param to the store's public key, raw, base64 */
+  constructor(to: string) {
+    const { key, ephemeral } = agree(to, 'tacet sealed frames v1');
+    this.#key = key;
+    this.#ephemeral = ephemeral;
+  }
+
+  /** @param number of the frame: never the same for two */
+  seal(number: number, bytes: Uint8Array): Uint8Array {
+    return box(this.#key, this.#ephemeral, nonceOfFrame(number), bytes);
+  }
+}
+
+export function nonceOfFrame(number: number): Buffer {
+  const own = Buffer.alloc(nonce.length);
+  own.writeUIntBE(number, nonce.length - 6, 6);
+  return own;
+}
+
+function agree(to: string, purpose: SealedFor): { key: KeyObject; ephemeral: Buffer } {
   const recipient = Buffer.from(to, 'base64');
   const { publicKey, privateKey } = generateKeyPairSync('x25519');
   const ephemeral = rawOf(publicKey);
   const shared = diffieHellman({ privateKey, publicKey: publicKeyOf(recipient) });
-  const cipher = createCipheriv('aes-256-gcm', sealingKey(shared, ephemeral, recipient), nonce);
+  return { key: sealingKey(shared, ephemeral, recipient, purpose), ephemeral };
+}
+
+function box(key: KeyObject, ephemeral: Uint8Array, once: Buffer, bytes: Uint8Array): Uint8Array {
+  const cipher = createCipheriv('aes-256-gcm', key, once);
   return Buffer.concat([ephemeral, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
 }

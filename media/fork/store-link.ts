@@ -6,10 +6,12 @@
 import { WebSocket } from 'ws';
 import { messageOf } from '../../config/errors.ts';
 import {
-  encodeFrame,
+  encodeFrames,
+  frameBytes,
   parseStoreMessage,
   subprotocol,
   type AgentMessage,
+  type Frame,
   type StoreMessage,
 } from './protocol.ts';
 import { PendingDestroys, type OwedDestroy } from './pending-destroys.ts';
@@ -26,6 +28,8 @@ import type { RecordingId } from '../../config/units.ts';
 export type LinkEvent =
   | { kind: 'connected' }
   | { kind: 'disconnected'; reason: string }
+  /** No connection could be made; told when the reason is a new one. */
+  | { kind: 'unreachable'; reason: string }
   | { kind: 'malformed'; reason: string }
   | { kind: 'destroy-pending'; recording: RecordingId }
   /** `owed` when whoever asked for it was told that it is pending: the evidence is still to be written. */
@@ -59,8 +63,15 @@ export interface StoreLink extends RecordingSink, AsyncDisposable {
   flush(signal: AbortSignal): Promise<void>;
 }
 
+/** A message is sent when it has this many bytes; the store takes up to a mebibyte. */
+const messageBytes = 256 * 1024;
+/** What a store's answer to the handshake means, by its status. */
+const refusals: Record<number, string> = {
+  401: 'the store does not know the token',
+  426: `the store does not speak ${subprotocol}: agent and store are of different versions`,
+};
 const openMs = 1_000;
-const closeMs = 3_000;
+const closeMs = 5_000;
 const destroyMs = 5_000;
 const destroyRetryMs = 30_000;
 
@@ -79,8 +90,12 @@ class Link implements StoreLink {
   #socket: WebSocket | undefined;
   #welcome = false;
   #credit = 0;
+  readonly #leaving: Frame[] = [];
+  #leavingBytes = 0;
   #lastStream = 0;
   #failures = 0;
+  /** Why the last attempt failed. */
+  #unreachable: string | undefined;
   #reconnecting: NodeJS.Timeout | undefined;
   #disposed = false;
 
@@ -168,9 +183,17 @@ class Link implements StoreLink {
       headers: { Authorization: `Bearer ${token}` },
       handshakeTimeout: 5_000,
       perMessageDeflate: false,
+      // Masks keep a browser's script from forging requests to a proxy (RFC 6455 section 10.3). No browser is here; a mask of
+      // zero saves both ends a pass over all audio.
+      generateMask: (mask) => mask.fill(0),
     });
     this.#socket = socket;
     let problem = 'closed';
+    let refusal: string | undefined;
+    socket.on('unexpected-response', (_request, { statusCode = 0 }) => {
+      refusal = refusals[statusCode] ?? `the store answers with status ${statusCode}`;
+      socket.terminate();
+    });
     socket.on('open', () => socket.send(JSON.stringify({ type: 'hello', agent: agentId, boot: bootId })));
     socket.on('message', (data, binary) => {
       try {
@@ -183,11 +206,20 @@ class Link implements StoreLink {
     });
     socket.on('error', (error) => (problem = error.message));
     socket.on('close', (code) => {
-      if (this.#welcome) this.#tell({ kind: 'disconnected', reason: `${problem} (${code})` });
+      this.#lost(refusal ?? `${problem} (${code})`);
       this.#welcome = false;
+      this.#leaving.length = 0;
+      this.#leavingBytes = 0;
       for (const recording of this.#recordings.values()) recording.disconnected();
       this.#reconnectLater();
     });
+  }
+
+  #lost(reason: string): void {
+    if (this.#disposed && !this.#welcome) return;
+    if (this.#welcome) this.#tell({ kind: 'disconnected', reason });
+    else if (reason !== this.#unreachable) this.#tell({ kind: 'unreachable', reason });
+    this.#unreachable = this.#welcome ? undefined : reason;
   }
 
   /** Random waits, doubling up to the bound: a store that comes back is not met by all its agents at once. */
@@ -237,18 +269,30 @@ class Link implements StoreLink {
     }
   }
 
-  /** Sends what the store has not been sent yet, as far as its credit goes. */
+  /** Sends what the store has not been sent yet, as far as its credit goes; what comes in one go leaves in one message. */
   #send(recording: OutgoingRecording): void {
     while (this.#welcome && this.#credit > 0) {
       const frame = recording.next();
       if (frame === undefined) break;
-      const bytes = encodeFrame(frame);
-      this.#credit -= bytes.length;
-      this.#socket?.send(bytes);
+      if (this.#leaving.length === 0) queueMicrotask(() => this.#sendLeaving());
+      this.#leaving.push(frame);
+      const bytes = frameBytes(frame);
+      this.#credit -= bytes;
+      this.#leavingBytes += bytes;
+      if (this.#leavingBytes >= messageBytes) this.#sendLeaving();
     }
   }
 
+  #sendLeaving(): void {
+    const frames = this.#leaving.splice(0);
+    this.#leavingBytes = 0;
+    if (frames.length > 0 && this.#socket?.readyState === WebSocket.OPEN)
+      this.#socket.send(encodeFrames(frames));
+  }
+
   #say(message: AgentMessage): void {
+    // What is said of a recording follows the frames that were handed over before it.
+    this.#sendLeaving();
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 

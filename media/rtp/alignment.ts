@@ -4,18 +4,18 @@
  * the line itself, and all above it jitter. A source or timestamps that jump begin a line of their own.
  */
 import type { EpochMicros, Side } from '../../config/units.ts';
-import type { BatchedPacket } from '../fork/batch.ts';
 import type { Gap } from '../fork/sink.ts';
 import type { GapKind } from '../plane.ts';
-import { decodeRun, isDecoded, rateOf, type DecodedCodec, type SampleRate } from '../codec/decode.ts';
-import { codecOfRtpmap, formats, type CodecName } from '../codec/formats.ts';
-import { newRtpHeader, readRtp } from './packet.ts';
+import { decodeRun, rateOf, type SampleRate } from '../codec/decode.ts';
+import { isG711 } from '../codec/formats.ts';
+import { decodeInto, type G711 } from '../codec/g711.ts';
+import { readSegments, type HeardSide, type PacketRows, type Segment, type SideCodecs } from './segments.ts';
 
-/** Timestamps further off from arrival than this are a jump, not jitter. */
-const jumpMs = 500;
 /** A far end's clock is followed window by window, in steps that are worth a step: 100 ppm make one every 50 seconds. */
 const windowMs = 10_000;
 const stepMs = 5;
+/** The least delay of fewer packets than this is chance: half a second of them. */
+const tellingPackets = 25;
 /** Holes shorter than this are a codec's frame boundary, not worth a line. */
 const listedMs = 5;
 
@@ -35,7 +35,7 @@ export interface Alignment {
   startedAt: EpochMicros;
   durationMs: number;
   gaps: AlignedGap[];
-  /** Per side: milliseconds of audio that the network brought. */
+  /** Per side: milliseconds of audio that the network brought, each packet once. */
   storedMs: Record<Side, number>;
   firstPacketAt: EpochMicros | undefined;
   /** Payload types that were audio of a codec that is not decoded here. */
@@ -43,168 +43,172 @@ export interface Alignment {
 }
 
 export interface AlignmentInput {
-  packets: readonly BatchedPacket[];
+  /** In the order in which the relay wrote them. */
+  batches: readonly Uint8Array[];
   gaps: readonly Gap[];
-  codecs: Record<Side, Record<string, string>>;
+  codecs: SideCodecs;
   startedAt: EpochMicros;
-  endedAt: EpochMicros;
+  /** Undefined: with its last packet. */
+  endedAt: EpochMicros | undefined;
 }
 
 const sides: readonly Side[] = ['caller', 'agent'];
 
-/** Lays both sides out from the recording's start to its end; what is not audio is silence, and listed. */
-export function align({ packets, gaps, codecs, startedAt, endedAt }: AlignmentInput): Alignment {
-  const undecoded = new Set<string>();
-  const segments = { caller: segmentsOf('caller'), agent: segmentsOf('agent') };
-  const wide = [...segments.caller, ...segments.agent].some(({ codec }) => rateOf(codec) === 16_000);
+/**
+ * Lays both sides out from the recording's start to its end; what is not audio is silence, and listed.
+ *
+ * @throws BatchMalformed
+ */
+export function align({ batches, gaps, codecs, startedAt, endedAt }: AlignmentInput): Alignment {
+  const heard = readSegments(batches, codecs, startedAt);
+  const wide = sides.some((side) => heard.sides[side].segments.some(({ codec }) => rateOf(codec) === 16_000));
   const rate: SampleRate = wide ? 16_000 : 8_000;
   const samplesPerMs = rate / 1_000;
-  const placed = { caller: place(segments.caller), agent: place(segments.agent) };
-  const lastEnd = Math.max(placed.caller.end, placed.agent.end, (endedAt - startedAt) / 1_000);
-  const length = Math.max(0, Math.round(lastEnd * samplesPerMs));
-  const samples = { caller: new Int16Array(length), agent: new Int16Array(length) };
-  const storedMs = { caller: 0, agent: 0 };
-  const listed: AlignedGap[] = [];
-  for (const side of sides) {
-    const covered = new Uint8Array(length);
-    for (const { at, audio } of placed[side].pieces) {
-      const from = Math.round(at * samplesPerMs);
-      const [start, end] = [Math.max(0, from), Math.min(length, from + audio.length)];
-      if (start >= end) continue;
-      samples[side].set(audio.subarray(start - from, end - from), start);
-      covered.fill(1, start, end);
-    }
-    storedMs[side] = countOnes(covered) / samplesPerMs;
-    listed.push(...listGaps(side, covered, gaps, { startedAt, samplesPerMs }));
-  }
+  const lastsMs = ((endedAt ?? heard.lastPacketAt ?? startedAt) - startedAt) / 1_000;
+  const tracks = {
+    caller: lay(heard.sides.caller, batches, rate, lastsMs),
+    agent: lay(heard.sides.agent, batches, rate, lastsMs),
+  };
+  const length = Math.max(0, Math.round(lastsMs * samplesPerMs), ...sides.map((side) => tracks[side].end));
   return {
-    samples,
+    samples: { caller: tracks.caller.audio(length), agent: tracks.agent.audio(length) },
     rate,
     startedAt,
     durationMs: length / samplesPerMs,
-    gaps: listed,
-    storedMs,
-    firstPacketAt: packets.reduce<EpochMicros | undefined>(
-      (first, { arrivedAt }) => (first === undefined || arrivedAt < first ? arrivedAt : first),
-      undefined,
+    gaps: sides.flatMap((side) =>
+      listGaps(side, tracks[side].coverage(length), gaps, { startedAt, samplesPerMs }),
     ),
-    undecoded: [...undecoded],
+    storedMs: {
+      caller: tracks.caller.laid / samplesPerMs,
+      agent: tracks.agent.laid / samplesPerMs,
+    },
+    firstPacketAt: heard.firstPacketAt,
+    undecoded: heard.undecoded,
   };
+}
 
-  function segmentsOf(side: Side): Segment[] {
-    const header = newRtpHeader();
-    const segments: Segment[] = [];
-    const seen = new RecentPackets();
-    for (const { side: from, arrivedAt, rtp } of packets) {
-      if (from !== side || !readRtp(rtp, rtp.length, header) || header.payloadLength === 0) continue;
-      const rtpmap = codecs[side][header.payloadType] ?? staticRtpmap(header.payloadType);
-      if (rtpmap.startsWith('telephone-event') || header.payloadType === 13) continue;
-      const codec = codecOfRtpmap(rtpmap);
-      if (codec === undefined || !isDecoded(codec)) {
-        undecoded.add(rtpmap);
-        continue;
-      }
-      if (seen.has(header.ssrc, header.sequence, header.timestamp)) continue;
-      const arrivedMs = (arrivedAt - startedAt) / 1_000;
-      const ticksPerMs = formats[codec].clockRate / 1_000;
-      let segment = segments.at(-1);
-      let sentMs = segment === undefined ? 0 : ((header.timestamp - segment.timestamp) | 0) / ticksPerMs;
-      if (
-        segment?.ssrc !== header.ssrc ||
-        segment.codec !== codec ||
-        Math.abs(arrivedMs - sentMs - segment.delayMs) > jumpMs
-      ) {
-        segment = {
-          ssrc: header.ssrc,
-          codec,
-          timestamp: header.timestamp,
-          delayMs: arrivedMs,
-          packets: [],
-        };
-        segments.push(segment);
-        sentMs = 0;
-      }
-      segment.delayMs = arrivedMs - sentMs;
-      const payload = rtp.subarray(header.payloadOffset, header.payloadOffset + header.payloadLength);
-      segment.packets.push({ sentMs, delayMs: segment.delayMs, payload });
+/** The samples of one side, and which of them are audio. */
+class Track {
+  #samples: Int16Array;
+  #covered: Uint8Array;
+  /** After the last sample of audio. */
+  end = 0;
+  /** Samples of audio, those twice that stand on one another. */
+  laid = 0;
+
+  constructor(expected: number) {
+    this.#samples = new Int16Array(expected);
+    this.#covered = new Uint8Array(expected);
+  }
+
+  audio(length: number): Int16Array {
+    this.#make(length);
+    return this.#samples.subarray(0, length);
+  }
+
+  coverage(length: number): Uint8Array {
+    this.#make(length);
+    return this.#covered.subarray(0, length);
+  }
+
+  lay(audio: Int16Array, from: number): void {
+    const hidden = Math.min(audio.length, Math.max(0, -from));
+    if (hidden === audio.length) return;
+    const to = from + audio.length;
+    this.#cover(from + hidden, to);
+    this.#samples.set(hidden === 0 ? audio : audio.subarray(hidden), from + hidden);
+  }
+
+  layG711(codec: G711, bytes: Uint8Array, offset: number, length: number, from: number): void {
+    const hidden = Math.min(length, Math.max(0, -from));
+    if (hidden === length) return;
+    this.#cover(from + hidden, from + length);
+    decodeInto(codec, bytes, offset + hidden, length - hidden, this.#samples, from + hidden);
+  }
+
+  #cover(from: number, to: number): void {
+    this.#make(to);
+    this.#covered.fill(1, from, to);
+    this.laid += to - from;
+    if (to > this.end) this.end = to;
+  }
+
+  #make(length: number): void {
+    if (length <= this.#samples.length) return;
+    const larger = Math.max(length, Math.ceil(this.#samples.length * 1.25));
+    const [samples, covered] = [new Int16Array(larger), new Uint8Array(larger)];
+    samples.set(this.#samples);
+    covered.set(this.#covered);
+    [this.#samples, this.#covered] = [samples, covered];
+  }
+}
+
+function lay(
+  { rows, segments }: HeardSide,
+  batches: readonly Uint8Array[],
+  rate: SampleRate,
+  lastsMs: number,
+): Track {
+  const samplesPerMs = rate / 1_000;
+  const track = new Track(Math.max(0, Math.ceil((lastsMs + 1_000) * samplesPerMs)));
+  for (const segment of segments) {
+    const lines = linesOf(rows, segment);
+    const order = inSendingOrder(rows, segment);
+    const placeOf = (row: number): number => {
+      const sentMs = rows.sentMs[row]!;
+      return Math.round((sentMs + lines[windowOf(sentMs)]!) * samplesPerMs);
+    };
+    const { codec } = segment;
+    if (isG711(codec) && rate === 8_000) {
+      for (const row of order)
+        track.layG711(codec, batches[rows.batch[row]!]!, rows.offset[row]!, rows.bytes[row]!, placeOf(row));
+      continue;
     }
-    return segments;
+    const payloads = Array.from(order, (row) => {
+      const offset = rows.offset[row]!;
+      return batches[rows.batch[row]!]!.subarray(offset, offset + rows.bytes[row]!);
+    });
+    for (const [index, audio] of decodeRun(codec, payloads, rate).entries())
+      track.lay(audio, placeOf(order[index]!));
   }
+  return track;
+}
 
-  function place(segments: readonly Segment[]): { pieces: Piece[]; end: number } {
-    const pieces = segments.flatMap((segment) => placeSegment(segment, rate));
-    const end = pieces.reduce((last, { at, audio }) => Math.max(last, at + audio.length / samplesPerMs), 0);
-    return { pieces, end };
+/** What overtook a segment's first packet belongs to its first window. */
+function windowOf(sentMs: number): number {
+  return Math.max(0, Math.floor(sentMs / windowMs));
+}
+
+/** Where on the time line each window's timestamps begin, milliseconds. */
+function linesOf({ sentMs, delayMs }: PacketRows, { from, to }: Segment): Float64Array {
+  let windows = 0;
+  for (let row = from; row < to; row++) windows = Math.max(windows, windowOf(sentMs[row]!) + 1);
+  const lines = new Float64Array(windows).fill(Number.POSITIVE_INFINITY);
+  const counts = new Uint32Array(windows);
+  for (let row = from; row < to; row++) {
+    const window = windowOf(sentMs[row]!);
+    counts[window]! += 1;
+    if (delayMs[row]! < lines[window]!) lines[window] = delayMs[row]!;
   }
-}
-
-/** A payload type that was not agreed when the recording began: a codec that came later may still say what it is. */
-function staticRtpmap(payloadType: number): string {
-  const name = (Object.keys(formats) as CodecName[]).find((each) => formats[each].staticType === payloadType);
-  return name === undefined ? `payload type ${payloadType}` : formats[name].rtpmap;
-}
-
-/** The last packets of a side, by which one that comes twice is known: five seconds of them. */
-class RecentPackets {
-  readonly #size = 256;
-  readonly #ssrcs = new Float64Array(this.#size).fill(-1);
-  /** Timestamp and sequence together: 48 bits. */
-  readonly #places = new Float64Array(this.#size);
-
-  /** Whether it came before; it has now. */
-  has(ssrc: number, sequence: number, timestamp: number): boolean {
-    const at = sequence % this.#size;
-    const place = timestamp * 0x1_0000 + sequence;
-    if (this.#ssrcs[at] === ssrc && this.#places[at] === place) return true;
-    this.#ssrcs[at] = ssrc;
-    this.#places[at] = place;
-    return false;
-  }
-}
-
-function countOnes(flags: Uint8Array): number {
-  let count = 0;
-  // By index: the iterator of a typed array costs ten times as much over the samples of a call.
-  for (let index = 0; index < flags.length; index++) count += flags[index]!;
-  return count;
-}
-
-interface Piece {
-  /** Milliseconds on the time line. */
-  at: number;
-  audio: Int16Array;
-}
-
-/** Packets of one source and codec whose timestamps belong together. */
-interface Segment {
-  ssrc: number;
-  codec: DecodedCodec;
-  timestamp: number;
-  /** Arrival less sending time of the last packet. */
-  delayMs: number;
-  packets: { sentMs: number; delayMs: number; payload: Uint8Array }[];
-}
-
-function placeSegment({ packets, codec }: Segment, rate: SampleRate): Piece[] {
-  const least = new Map<number, number>();
-  const windowOf = (sentMs: number): number => Math.floor(sentMs / windowMs);
-  for (const { sentMs, delayMs } of packets) {
-    const window = windowOf(sentMs);
-    least.set(window, Math.min(least.get(window) ?? Number.POSITIVE_INFINITY, delayMs));
-  }
-  const lines = new Map<number, number>();
   let line: number | undefined;
-  for (const [window, delayMs] of [...least].sort(([a], [b]) => a - b)) {
-    if (line === undefined || Math.abs(delayMs - line) > stepMs) line = delayMs;
-    lines.set(window, line);
+  for (let window = 0; window < windows; window++) {
+    const least = lines[window]!;
+    if (line === undefined || (counts[window]! >= tellingPackets && Math.abs(least - line) > stepMs))
+      line = least;
+    lines[window] = line;
   }
-  // A decoder that remembers must hear packets as they were sent, not as they came.
-  const inOrder = packets.toSorted((a, b) => a.sentMs - b.sentMs);
-  const payloads = inOrder.map(({ payload }) => payload);
-  return decodeRun(codec, payloads, rate).map((audio, index) => {
-    const { sentMs } = inOrder[index]!;
-    return { at: sentMs + lines.get(windowOf(sentMs))!, audio };
-  });
+  return lines;
+}
+
+/** A decoder that remembers must hear packets as they were sent, not as they came. */
+function inSendingOrder({ sentMs }: PacketRows, { from, to }: Segment): Uint32Array {
+  const order = new Uint32Array(to - from);
+  let sorted = true;
+  for (let row = from; row < to; row++) {
+    order[row - from] = row;
+    if (row > from && sentMs[row]! < sentMs[row - 1]!) sorted = false;
+  }
+  return sorted ? order : order.sort((a, b) => sentMs[a]! - sentMs[b]! || a - b);
 }
 
 /** Runs of samples that nothing covers, each called by what was declared of that time, else lost. */

@@ -4,16 +4,26 @@ import { dirname } from 'node:path';
 
 /** Writes a file under another name, syncs it, and gives it its name. */
 export function writeDurably(path: string, bytes: Uint8Array, mode = 0o600): void {
-  const temporary = `${path}.new`;
-  const fd = openSync(temporary, 'w', mode);
+  const temporary = unfinished(path);
+  writeSynced(temporary, bytes, mode);
+  renameSync(temporary, path);
+  syncDirectory(dirname(path));
+}
+
+/** The name that a file has until it is whole. */
+export function unfinished(path: string): string {
+  return `${path}.new`;
+}
+
+/** Writes a file whose bytes are on stable storage when this returns; its name may not be. */
+export function writeSynced(path: string, bytes: Uint8Array, mode = 0o600): void {
+  const fd = openSync(path, 'w', mode);
   try {
     writeAll(fd, bytes);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
-  renameSync(temporary, path);
-  syncDirectory(dirname(path));
 }
 
 export function writeAll(fd: number, bytes: Uint8Array): void {

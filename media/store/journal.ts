@@ -9,7 +9,9 @@ import type { Gap, RecordingEnd, RecordingHeader } from '../fork/sink.ts';
 import { writeAll } from './durable.ts';
 import { openChunks, sealChunk } from './sealed-file.ts';
 
-const sync = promisify(fdatasync);
+/** Resolves when all that was written to a descriptor is on stable storage. */
+type Sync = (fd: number) => Promise<void>;
+const dataSync: Sync = promisify(fdatasync);
 
 /** What a journal says when it is read. */
 export interface JournalContents {
@@ -21,28 +23,37 @@ export interface JournalContents {
 }
 
 const kinds = { header: 1, batch: 2, gap: 3, end: 4 } as const;
+/** As they stand before a chunk's contents. */
+const kindBytes = {
+  header: Uint8Array.of(kinds.header),
+  batch: Uint8Array.of(kinds.batch),
+  gap: Uint8Array.of(kinds.gap),
+  end: Uint8Array.of(kinds.end),
+};
 
 export class Journal {
   readonly #fd: number;
   readonly #key: KeyObject;
+  readonly #toStableStorage: Sync;
   #chunks: number;
   /** Frames written, synced or not. */
   written: number;
   #dirty = false;
   #closed = false;
-  #syncing = 0;
+  #syncing: Promise<void> = Promise.resolve();
 
-  private constructor(fd: number, key: KeyObject, chunks: number, frames: number) {
+  private constructor(fd: number, key: KeyObject, chunks: number, frames: number, sync: Sync) {
     this.#fd = fd;
+    this.#toStableStorage = sync;
     this.#key = key;
     this.#chunks = chunks;
     this.written = frames;
   }
 
   /** Begins a journal. @throws when there is one already */
-  static create(path: string, key: KeyObject, header: RecordingHeader): Journal {
-    const journal = new Journal(openSync(path, 'ax', 0o600), key, 0, 0);
-    journal.#append(kinds.header, Buffer.from(JSON.stringify(header)));
+  static create(path: string, key: KeyObject, header: RecordingHeader, sync = dataSync): Journal {
+    const journal = new Journal(openSync(path, 'ax', 0o600), key, 0, 0, sync);
+    journal.#append('header', Buffer.from(JSON.stringify(header)));
     return journal;
   }
 
@@ -53,51 +64,51 @@ export class Journal {
     const fd = openSync(path, 'r+');
     ftruncateSync(fd, wholeBytes);
     closeSync(fd);
-    const journal = new Journal(openSync(path, 'a', 0o600), key, chunks.length, contents.batches.length);
+    const journal = new Journal(
+      openSync(path, 'a', 0o600),
+      key,
+      chunks.length,
+      contents.batches.length,
+      dataSync,
+    );
     return { journal, contents };
   }
 
   batch(batch: Uint8Array): void {
-    this.#append(kinds.batch, batch);
+    this.#append('batch', batch);
     this.written += 1;
   }
 
   gap(gap: Gap): void {
-    this.#append(kinds.gap, Buffer.from(JSON.stringify(gap)));
+    this.#append('gap', Buffer.from(JSON.stringify(gap)));
   }
 
   end(end: RecordingEnd): void {
-    this.#append(kinds.end, Buffer.from(JSON.stringify(end)));
+    this.#append('end', Buffer.from(JSON.stringify(end)));
   }
 
-  /** Brings everything written so far to stable storage. */
+  /** Brings everything written so far to stable storage; not before an earlier call has done so with its part. */
   async sync(): Promise<void> {
+    const turn = this.#syncing.then(() => this.#syncOnce());
+    this.#syncing = turn.catch(() => undefined);
+    await turn;
+  }
+
+  /** Closes the file, a sync that is under way being ended first: its descriptor's number would be given to another file. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    void this.#syncing.then(() => closeSync(this.#fd));
+  }
+
+  async #syncOnce(): Promise<void> {
     if (!this.#dirty || this.#closed) return;
     this.#dirty = false;
-    this.#syncing += 1;
-    try {
-      await sync(this.#fd);
-    } finally {
-      this.#syncing -= 1;
-      this.#letGo();
-    }
+    await this.#toStableStorage(this.#fd);
   }
 
-  close(): void {
-    this.#closed = true;
-    this.#letGo();
-  }
-
-  /** A descriptor that is being synced must stay: its number would be given to another file. */
-  #letGo(): void {
-    if (this.#closed && this.#syncing === 0) closeSync(this.#fd);
-  }
-
-  #append(kind: number, bytes: Uint8Array): void {
-    const chunk = new Uint8Array(1 + bytes.length);
-    chunk[0] = kind;
-    chunk.set(bytes, 1);
-    writeAll(this.#fd, sealChunk(this.#key, 'journal', this.#chunks, chunk));
+  #append(kind: keyof typeof kinds, bytes: Uint8Array): void {
+    writeAll(this.#fd, sealChunk(this.#key, 'journal', this.#chunks, kindBytes[kind], bytes));
     this.#chunks += 1;
     this.#dirty = true;
   }

@@ -15,7 +15,17 @@ import {
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TacetError } from '../../config/errors.ts';
-import { keyBytes, nonce, publicKeyOf, rawOf, seal, sealingKey, tagBytes } from '../fork/seal.ts';
+import {
+  keyBytes,
+  nonce,
+  nonceOfFrame,
+  publicKeyOf,
+  rawOf,
+  seal,
+  sealingKey,
+  tagBytes,
+  type SealedFor,
+} from '../fork/seal.ts';
 import { overwriteAndUnlink, writeDurably } from './durable.ts';
 
 /** The recording's key is gone: nothing of it can be read any more. */
@@ -30,9 +40,14 @@ export class KeyDestroyed extends TacetError {
 /** A sealed box that is not for this store, or was changed. */
 export class SealBroken extends TacetError {}
 
+/** Keys of sealed frames that are kept at hand: of as many recordings as an agent may spool at once. */
+const rememberedKeys = 4_096;
+
 export class KeyRing {
   readonly #directory: string;
   readonly #private: KeyObject;
+  /** Of recordings whose frames lay on an agent's disk, by the agent's half of the agreement. */
+  readonly #frameKeys = new Map<string, KeyObject>();
   /** Raw, base64: what agents seal to. */
   readonly publicKey: string;
 
@@ -50,18 +65,25 @@ export class KeyRing {
 
   /** @throws SealBroken */
   unseal(box: Uint8Array): Buffer {
-    if (box.length < keyBytes + tagBytes) throw new SealBroken(`a sealed box of ${box.length} bytes`);
-    const ephemeral = box.subarray(0, keyBytes);
-    const tagAt = box.length - tagBytes;
-    try {
-      const shared = diffieHellman({ privateKey: this.#private, publicKey: publicKeyOf(ephemeral) });
-      const key = sealingKey(shared, ephemeral, Buffer.from(this.publicKey, 'base64'));
-      const decipher = createDecipheriv('aes-256-gcm', key, nonce);
-      decipher.setAuthTag(box.subarray(tagAt));
-      return Buffer.concat([decipher.update(box.subarray(keyBytes, tagAt)), decipher.final()]);
-    } catch {
-      throw new SealBroken('a sealed box is not for this store, or was changed');
-    }
+    return opened(box, nonce, (ephemeral) => this.#agree(ephemeral, 'tacet sealed box v1'));
+  }
+
+  /** A frame that lay on an agent's disk. @throws SealBroken */
+  unsealFrame(box: Uint8Array, number: number): Buffer {
+    return opened(box, nonceOfFrame(number), (ephemeral) => {
+      const name = Buffer.from(ephemeral).toString('base64');
+      const known = this.#frameKeys.get(name);
+      if (known !== undefined) return known;
+      const key = this.#agree(ephemeral, 'tacet sealed frames v1');
+      if (this.#frameKeys.size >= rememberedKeys) this.#frameKeys.clear();
+      this.#frameKeys.set(name, key);
+      return key;
+    });
+  }
+
+  #agree(ephemeral: Uint8Array, purpose: SealedFor): KeyObject {
+    const shared = diffieHellman({ privateKey: this.#private, publicKey: publicKeyOf(ephemeral) });
+    return sealingKey(shared, ephemeral, Buffer.from(this.publicKey, 'base64'), purpose);
   }
 
   /**
@@ -92,5 +114,18 @@ export class KeyRing {
 
   #path(recording: string): string {
     return join(this.#directory, `${recording}.key`);
+  }
+}
+
+/** @throws SealBroken */
+function opened(box: Uint8Array, once: Buffer, keyFor: (ephemeral: Uint8Array) => KeyObject): Buffer {
+  if (box.length < keyBytes + tagBytes) throw new SealBroken(`a sealed box of ${box.length} bytes`);
+  const tagAt = box.length - tagBytes;
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', keyFor(box.subarray(0, keyBytes)), once);
+    decipher.setAuthTag(box.subarray(tagAt));
+    return Buffer.concat([decipher.update(box.subarray(keyBytes, tagAt)), decipher.final()]);
+  } catch {
+    throw new SealBroken('a sealed box is not for this store, or was changed');
   }
 }

@@ -1,4 +1,5 @@
 /** The store as a process of its own. Options come in the environment; where it listens goes to the parent by IPC. */
+import { setPriority } from 'node:os';
 import { z } from 'zod';
 import { startStore } from './server.ts';
 
@@ -9,6 +10,9 @@ const options = z.strictObject({
   port: z.int().optional(),
 });
 const { directory, token, host, port } = options.parse(JSON.parse(process.env['TACET_STORE'] ?? '{}'));
+
+// Beside the relay on a full machine it is recordings that wait: what is not acknowledged is in the spool (I4).
+setPriority(0, 2);
 
 const store = await startStore({
   directory,

@@ -24,13 +24,25 @@ function nonceOf(kind: SealedKind, number: number): Buffer {
   return nonce;
 }
 
-/** One chunk as it goes into the file. */
-export function sealChunk(key: KeyObject, kind: SealedKind, number: number, bytes: Uint8Array): Buffer {
+/** One chunk as it goes into the file: of parts that stand behind one another in it. */
+export function sealChunk(
+  key: KeyObject,
+  kind: SealedKind,
+  number: number,
+  ...parts: readonly Uint8Array[]
+): Buffer {
+  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  const chunk = Buffer.allocUnsafe(lengthBytes + bytes + tagBytes);
+  chunk.writeUInt32BE(bytes + tagBytes);
   const cipher = createCipheriv('aes-256-gcm', key, nonceOf(kind, number));
-  const sealed = Buffer.concat([cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
-  const length = Buffer.alloc(lengthBytes);
-  length.writeUInt32BE(sealed.length);
-  return Buffer.concat([length, sealed]);
+  let at = lengthBytes;
+  for (const part of parts) {
+    chunk.set(cipher.update(part), at);
+    at += part.length;
+  }
+  cipher.final();
+  chunk.set(cipher.getAuthTag(), at);
+  return chunk;
 }
 
 export interface OpenedChunks {
@@ -52,9 +64,10 @@ export function openChunks(key: KeyObject, kind: SealedKind, file: Buffer): Open
     const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(kind, chunks.length));
     decipher.setAuthTag(file.subarray(end - tagBytes, end));
     try {
-      chunks.push(
-        Buffer.concat([decipher.update(file.subarray(at + lengthBytes, end - tagBytes)), decipher.final()]),
-      );
+      // In this mode a decipher keeps nothing back: its end only says whether all was as it was sealed.
+      const opened = decipher.update(file.subarray(at + lengthBytes, end - tagBytes));
+      decipher.final();
+      chunks.push(opened);
     } catch {
       throw new SealedFileBroken(`chunk ${chunks.length} was changed, or is sealed under another key`);
     }

@@ -5,16 +5,19 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer, type RawData, type WebSocket } from 'ws';
 import { messageOf } from '../../config/errors.ts';
-import { BatchMalformed, decodeBatch } from '../fork/batch.ts';
+import { BatchMalformed, countPackets } from '../fork/batch.ts';
 import {
   closeCodes,
-  decodeFrame,
+  decodeFrames,
+  frameBytes,
   LinkMalformed,
   parseAgentMessage,
   subprotocol,
   type AgentMessage,
+  type Frame,
   type StoreMessage,
 } from '../fork/protocol.ts';
+import type { RecordingEnd } from '../fork/sink.ts';
 import { SealBroken } from './keyring.ts';
 import { Vault } from './vault.ts';
 
@@ -64,11 +67,18 @@ export async function startStore(options: StoreOptions): Promise<Store> {
     server: http,
     maxPayload: largestMessage,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
-    verifyClient: ({ req }: { req: IncomingMessage }) => bearerIs(req, token),
+    verifyClient: ({ req }, answer) => {
+      if (!bearerIs(req, token)) return answer(false, 401);
+      if (offers(req, subprotocol)) return answer(true);
+      onProblem(`store link: an agent offers ${offered(req)}, this store speaks ${subprotocol}`);
+      // RFC 9110 section 15.5.22.
+      answer(false, 426, `this store speaks ${subprotocol}`);
+    },
   });
   const absent = new Map<string, NodeJS.Timeout>();
   const finishOpen = (is: (from: { agent: string; boot: string }) => boolean): void => {
-    for (const id of vault.openOf(is)) guard(() => vault.finish(id, undefined), onProblem);
+    for (const id of vault.openOf(is))
+      vault.finish(id, undefined).catch((error: unknown) => onProblem(messageOf(error)));
   };
   /** Whoever left recordings open and does not come back has been interrupted. */
   const expect = (agent: string): void => {
@@ -110,7 +120,7 @@ export async function startStore(options: StoreOptions): Promise<Store> {
       http.closeAllConnections();
       await once(http, 'close');
       absent.forEach((timer) => clearTimeout(timer));
-      vault[Symbol.dispose]();
+      await vault[Symbol.asyncDispose]();
     },
   };
 }
@@ -127,6 +137,16 @@ function bearerIs({ headers }: IncomingMessage, token: string): boolean {
   const given = Buffer.from(headers.authorization ?? '');
   const wanted = Buffer.from(`Bearer ${token}`);
   return given.length === wanted.length && timingSafeEqual(given, wanted);
+}
+
+function offered({ headers }: IncomingMessage): string {
+  return headers['sec-websocket-protocol'] ?? 'no subprotocol';
+}
+
+function offers(request: IncomingMessage, protocol: string): boolean {
+  return offered(request)
+    .split(',')
+    .some((each) => each.trim() === protocol);
 }
 
 interface ConnectionHooks {
@@ -158,9 +178,10 @@ class AgentConnection {
   }
 
   #take(data: RawData, binary: boolean): void {
-    const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as ArrayBuffer);
+    // One piece, as it was received: what ws gives unless it is told otherwise.
+    const bytes = data as Buffer;
     try {
-      if (binary) this.#frame(bytes);
+      if (binary) for (const frame of decodeFrames(bytes)) this.#frame(frame);
       else this.#message(parseAgentMessage(bytes.toString()));
     } catch (error) {
       const malformed =
@@ -183,7 +204,7 @@ class AgentConnection {
         const taken = this.#vault.begin(message.header, this.#from);
         if (typeof taken === 'string') {
           // A repeated close of one that is finished: the agent never heard our word.
-          if (taken === 'finished') this.#say({ type: 'closed', stream: message.stream });
+          if (taken === 'finished') void this.#finish(message.stream, message.header.recording, undefined);
           else this.#say({ type: 'refused', stream: message.stream, reason: taken });
           return;
         }
@@ -200,8 +221,7 @@ class AgentConnection {
         const id = this.#streams.get(message.stream);
         if (id === undefined) return;
         this.#streams.delete(message.stream);
-        this.#vault.finish(id, message.end);
-        this.#say({ type: 'closed', stream: message.stream });
+        void this.#finish(message.stream, id, message.end);
         return;
       }
       case 'destroy':
@@ -210,15 +230,25 @@ class AgentConnection {
     }
   }
 
-  #frame(bytes: Buffer): void {
-    const { sealed, stream, number, batch } = decodeFrame(bytes);
-    this.#unsynced += bytes.length;
+  async #finish(stream: number, id: string, end: RecordingEnd | undefined): Promise<void> {
+    try {
+      await this.#vault.finish(id, end);
+      this.#say({ type: 'closed', stream });
+    } catch (error) {
+      this.#hooks.onProblem(messageOf(error));
+    }
+  }
+
+  #frame(frame: Frame): void {
+    const { sealed, stream, number, batch } = frame;
+    this.#unsynced += frameBytes(frame);
     this.#dirty.add(stream);
     void this.#syncSoon();
     const id = this.#streams.get(stream);
     if (id === undefined) return;
-    const opened = sealed ? this.#vault.keys.unseal(batch) : batch;
-    decodeBatch(opened);
+    const opened = sealed ? this.#vault.keys.unsealFrame(batch, number) : batch;
+    // What is kept must be readable when the artefact is made.
+    countPackets(opened);
     if (this.#vault.take(id, number, opened) === 'hole')
       this.#fail(closeCodes.hole, `stream ${stream}: frame ${number} is early`);
   }

@@ -1,17 +1,14 @@
 /** The recordings of a store on its disk: begun, continued, finished into an artefact, destroyed. Knows nothing of sockets. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import type { EpochMicros } from '../../config/units.ts';
-import { decodeBatch, type BatchedPacket } from '../fork/batch.ts';
 import type { DestroyReason, DestroyReceipt, Gap, RecordingEnd, RecordingHeader } from '../fork/sink.ts';
-import { align } from '../rtp/alignment.ts';
+import { wasInterrupted } from './artefact.ts';
+import { ArtefactMaker } from './artefact-maker.ts';
 import { Catalogue, type Tombstone } from './catalogue.ts';
-import { overwriteAndUnlink, writeDurably } from './durable.ts';
-import { Journal, type JournalContents, readJournal } from './journal.ts';
+import { overwriteAndUnlink, syncDirectory, unfinished } from './durable.ts';
+import { Journal } from './journal.ts';
 import { KeyRing } from './keyring.ts';
-import { openFile, sealFile } from './sealed-file.ts';
-import { stereoWav } from './wav.ts';
 
 interface OpenRecording {
   journal: Journal;
@@ -27,12 +24,15 @@ export interface VaultOptions {
   reserveBytes?: number;
 }
 
-export class Vault implements Disposable {
+export class Vault implements AsyncDisposable {
   readonly keys: KeyRing;
   readonly #directory: string;
   readonly #reserveBytes: number;
   readonly #catalogue: Catalogue;
   readonly #open = new Map<string, OpenRecording>();
+  /** Recordings that have ended and whose artefact is being made. */
+  readonly #finishing = new Map<string, Promise<void>>();
+  readonly #artefacts = new ArtefactMaker();
 
   constructor({ directory, reserveBytes = 256 * 1024 * 1024 }: VaultOptions) {
     this.#directory = directory;
@@ -48,10 +48,10 @@ export class Vault implements Disposable {
     const id = header.recording;
     if (this.#catalogue.tombstone(id) !== undefined) return 'destroyed';
     const row = this.#catalogue.get(id);
-    if (row !== undefined && row.state !== 'open') return 'finished';
+    if (this.#finishing.has(id) || (row !== undefined && row.state !== 'open')) return 'finished';
     const open = this.#open.get(id);
     if (open !== undefined) return open.journal.written;
-    if (row !== undefined) return this.#resume(id).journal.written;
+    if (row !== undefined && existsSync(this.#journalPath(id))) return this.#resume(id).journal.written;
     const { bavail, bsize } = statfsSync(this.#directory);
     if (bavail * bsize < this.#reserveBytes) return 'disk-full';
     // The row comes first: a journal that no row names would be an orphan after a crash.
@@ -88,47 +88,49 @@ export class Vault implements Disposable {
     return this.#open.has(id) ? position : undefined;
   }
 
-  /** Makes the artefact; without `end` the recording was interrupted. Idempotent. */
-  finish(id: string, end: RecordingEnd | undefined): void {
+  /**
+   * Ends a recording and makes its artefact, in its turn; without `end` it was interrupted, unless its journal says how it
+   * ended. Idempotent.
+   *
+   * @throws ArtefactFailed
+   */
+  async finish(id: string, end: RecordingEnd | undefined): Promise<void> {
+    const finishing = this.#finishing.get(id) ?? this.#finish(id, end);
+    this.#finishing.set(id, finishing);
+    try {
+      await finishing;
+    } finally {
+      this.#finishing.delete(id);
+    }
+  }
+
+  async #finish(id: string, end: RecordingEnd | undefined): Promise<void> {
     const row = this.#catalogue.get(id);
     if (row?.state !== 'open') return;
     const journalPath = this.#journalPath(id);
     const open = this.#open.get(id) ?? (existsSync(journalPath) ? this.#resume(id) : undefined);
     this.#open.delete(id);
-    open?.journal.close();
     const key = this.keys.has(id) ? this.keys.open(id) : this.keys.create(id);
-    const contents: JournalContents =
-      open === undefined
-        ? { header: row.header, batches: [], gaps: [], end: undefined }
-        : readJournal(journalPath, key);
-
-    const packets = inOrder(contents.batches.flatMap((batch) => decodeBatch(batch)));
-    const { header, gaps } = contents;
-    const last = packets.reduce<number>(
-      (latest, { arrivedAt }) => Math.max(latest, arrivedAt),
-      header.startedAt,
-    );
-    const endedAt = (end?.totals.stoppedAt ?? last) as EpochMicros;
-    const aligned = align({ packets, gaps, codecs: header.codecs, startedAt: header.startedAt, endedAt });
-    const wav = stereoWav(aligned.samples, aligned.rate);
-    const details = {
-      end,
-      durationMs: aligned.durationMs,
-      storedMs: aligned.storedMs,
-      gaps: aligned.gaps,
-      firstPacketAt: aligned.firstPacketAt,
-      hash: createHash('sha256').update(wav).digest('hex'),
-      undecoded: aligned.undecoded,
-    };
-    writeDurably(this.#audioPath(id), sealFile(key, 'audio', wav));
-    writeDurably(
-      this.#metadataPath(id),
-      sealFile(key, 'metadata', Buffer.from(JSON.stringify({ header, ...details }))),
-    );
-    // Read back before the journal goes: what cannot be read was never kept.
-    openFile(key, 'audio', readFileSync(this.#audioPath(id)));
-    const interrupted = end === undefined || end.reason === 'interrupted' || end.reason === 'media-lost';
-    this.#catalogue.put({ ...row, state: interrupted ? 'interrupted' : 'complete', details });
+    if (open !== undefined && end !== undefined) open.journal.end(end);
+    await open?.journal.sync();
+    open?.journal.close();
+    const [audio, metadata] = [this.#audioPath(id), this.#metadataPath(id)];
+    const [newAudio, newMetadata] = [unfinished(audio), unfinished(metadata)];
+    const order = { header: row.header, key, journalPath, audioPath: newAudio, metadataPath: newMetadata };
+    const isOpen = (): boolean => this.#catalogue.get(id)?.state === 'open';
+    const details = await this.#artefacts.make(order).catch((error: unknown) => {
+      if (isOpen()) throw error;
+    });
+    if (details === undefined || !isOpen()) {
+      // Destroyed while it was made: what came of it goes the same way.
+      for (const path of [newAudio, newMetadata].filter(existsSync)) overwriteAndUnlink(path);
+      return;
+    }
+    renameSync(newAudio, audio);
+    renameSync(newMetadata, metadata);
+    syncDirectory(join(this.#directory, 'objects'));
+    const state = wasInterrupted(details.end) ? 'interrupted' : 'complete';
+    this.#catalogue.put({ ...row, state, details });
     // Its key is the artefact's, so that what is left of it on the disk is as readable as that: destroying the key is enough.
     if (open !== undefined && details.undecoded.length === 0) unlinkSync(journalPath);
   }
@@ -144,7 +146,8 @@ export class Vault implements Disposable {
     this.#open.delete(id);
     this.keys.destroy(id);
     let bytes = 0;
-    const paths = [this.#journalPath(id), this.#audioPath(id), this.#metadataPath(id)];
+    const objects = [this.#audioPath(id), this.#metadataPath(id)];
+    const paths = [this.#journalPath(id), ...objects, ...objects.map(unfinished)];
     for (const path of paths.filter(existsSync)) {
       bytes += statSync(path).size;
       overwriteAndUnlink(path);
@@ -188,7 +191,10 @@ export class Vault implements Disposable {
     return this.#catalogue.tombstones();
   }
 
-  [Symbol.dispose](): void {
+  /** Makes the artefacts of all that has ended, and closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#finishing.values());
+    await this.#artefacts[Symbol.asyncDispose]();
     for (const { journal } of this.#open.values()) journal.close();
     this.#open.clear();
     this.#catalogue[Symbol.dispose]();
@@ -212,8 +218,4 @@ export class Vault implements Disposable {
   #metadataPath(id: string): string {
     return join(this.#directory, 'objects', `${id}.json.sealed`);
   }
-}
-
-function inOrder(packets: BatchedPacket[]): BatchedPacket[] {
-  return packets.sort((a, b) => a.sequence - b.sequence);
 }

@@ -7,6 +7,7 @@ import { encodeOpus } from '../../../media/codec/opus.ts';
 import type { BatchedPacket } from '../../../media/fork/batch.ts';
 import { align } from '../../../media/rtp/alignment.ts';
 import { rtpPacket } from '../../peers/pcap.ts';
+import { batchOf } from '../fork/batch-of.ts';
 
 const startedAt = 1_790_000_000_000_000 as EpochMicros;
 const second = 50;
@@ -36,7 +37,13 @@ function cut(bytes: Uint8Array): Uint8Array[] {
 }
 
 function aligned(packets: BatchedPacket[], codecs: Record<Side, Record<string, string>>) {
-  return align({ packets, gaps: [], codecs, startedAt, endedAt: (startedAt + 1_000_000) as EpochMicros });
+  return align({
+    batches: [batchOf(packets)],
+    gaps: [],
+    codecs,
+    startedAt,
+    endedAt: (startedAt + 1_000_000) as EpochMicros,
+  });
 }
 
 /** How much of a frequency is in a part of a second that is heard; 1 for the tone itself. */

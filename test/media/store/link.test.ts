@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import type { CallId, EpochMicros, RecordingId } from '../../../config/units.ts';
 import { BatchWriter } from '../../../media/fork/batch.ts';
 import { openStoreLink, type LinkEvent, type StoreLink } from '../../../media/fork/store-link.ts';
@@ -278,6 +280,67 @@ test('whatever a stranger sends, the store closes that connection and goes on', 
   const stream = await home.link.open(header());
   stream.write(batch(0));
   expect(await stream.close(end(1))).toBe('stored');
+});
+
+test('an agent of the version before is refused in words, and so is a store of it', async () => {
+  await using home = await temporaryFolder('versions');
+  const problems: string[] = [];
+  await using store = await startStore({
+    directory: join(home.path, 'store'),
+    token,
+    onProblem: (problem) => problems.push(problem),
+  });
+  const agent = new WebSocket(store.url, 'tacet.rec.v1', { headers: { Authorization: `Bearer ${token}` } });
+  const [error] = (await once(agent, 'error')) as [Error];
+  expect(error.message).toContain('426');
+  expect(problems).toEqual([`store link: an agent offers tacet.rec.v1, this store speaks ${subprotocol}`]);
+
+  const former = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => false });
+  await once(former, 'listening');
+  const told = Promise.withResolvers<LinkEvent>();
+  {
+    await using _link = openStoreLink({
+      url: `ws://127.0.0.1:${(former.address() as AddressInfo).port}`,
+      token,
+      agentId: 'site',
+      bootId: 'boot',
+      spool: { directory: join(home.path, 'spool'), maxBytes: 1_000, sealTo: store.publicKey },
+      onEvent: told.resolve,
+    });
+    expect(await told.promise).toEqual({
+      kind: 'unreachable',
+      reason: expect.stringContaining('no subprotocol') as string,
+    });
+  }
+  former.close();
+});
+
+test('an agent that a store of another version refuses says so once', async () => {
+  await using home = await temporaryFolder('refused');
+  let asked = 0;
+  const again = Promise.withResolvers<undefined>();
+  const later = createServer((_request, response) => response.end()).on('upgrade', (_request, socket) => {
+    socket.on('error', () => undefined).end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n');
+    if (++asked === 3) again.resolve(undefined);
+  });
+  await once(later.listen(0, '127.0.0.1'), 'listening');
+  const events: LinkEvent[] = [];
+  {
+    await using _link = openStoreLink({
+      url: `ws://127.0.0.1:${(later.address() as AddressInfo).port}`,
+      token,
+      agentId: 'site',
+      bootId: 'boot',
+      spool: { directory: join(home.path, 'spool'), maxBytes: 1_000, sealTo: '' },
+      reconnectMs: { min: 5, max: 20 },
+      onEvent: (event) => events.push(event),
+    });
+    await again.promise;
+  }
+  expect(events).toEqual([
+    { kind: 'unreachable', reason: expect.stringContaining('different versions') as string },
+  ]);
+  later.close();
 });
 
 test('a wrong token is not let in', async () => {
