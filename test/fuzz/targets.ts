@@ -7,7 +7,7 @@ import { TelephoneEventReceiver } from '../../media/dtmf/telephone-event.ts';
 import { BatchMalformed, decodeBatch } from '../../media/fork/batch.ts';
 import {
   LinkMalformed,
-  decodeFrame,
+  decodeFrames,
   parseAgentMessage,
   parseStoreMessage,
 } from '../../media/fork/protocol.ts';
@@ -153,7 +153,7 @@ export const targets: readonly Target[] = [
       const text = bytes.toString('utf8');
       allowing(LinkMalformed, () => parseAgentMessage(text));
       allowing(LinkMalformed, () => parseStoreMessage(text));
-      allowing(LinkMalformed, () => decodeFrame(bytes));
+      allowing(LinkMalformed, () => decodeFrames(bytes));
       allowing(BatchMalformed, () => decodeBatch(bytes));
     },
   },
