@@ -41,6 +41,9 @@ import { openLog } from './telemetry/log.ts';
 import { openMetrics, type Metrics } from './telemetry/metrics.ts';
 import { version } from './telemetry/version.ts';
 
+/** A lease is hours; a minute more of it is nothing. */
+const lapseEveryMs = 60_000;
+
 export interface Tacet extends AsyncDisposable {
   readonly http: { address: string; port: number };
   /** The API, where the configuration asks for one. */
@@ -178,6 +181,11 @@ export async function startTacet(
     campaigns.map(({ name }) => name),
     (name) => sampler.counts(name),
   );
+  // Selections of an agent that died lapse by the clock, whether or not somebody reads the metrics.
+  const lapsing = setInterval(() => {
+    for (const { name } of campaigns) void sampler.counts(name);
+  }, lapseEveryMs).unref();
+  starting.defer(() => clearInterval(lapsing));
   const http = starting.use(
     await startTelemetryServer({
       ...config.http,

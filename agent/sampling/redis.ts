@@ -60,6 +60,7 @@ const defaultFenceMs = 3_000;
 /** A server that has lost writes is told at most this often. */
 const recoverPauseMs = 250;
 const selectedByte = 0x31;
+const dayMs = 86_400_000;
 /** Selections told in one script call: Redis serves nobody else meanwhile. */
 const recoverBatch = 200;
 
@@ -157,14 +158,15 @@ class RedisSampler implements Sampler {
   async counts(campaign: string): Promise<SampleCounts | undefined> {
     if (!this.#available) return undefined;
     const now = this.#clock();
-    const place = { campaign, epoch: epochOf(now) };
-    const yesterday = dayOf(new Date(now.getTime() - 86_400_000));
+    const [today, yesterday] = [dayOf(now), dayOf(new Date(now.getTime() - dayMs))];
+    const before = now.getTime() - this.#leaseMs;
+    const keyOfYesterday = callsKey({ campaign, day: yesterday });
+    // The last selections of a month lapse when the next one has begun.
+    if (yesterday.slice(0, 7) !== epochOf(now)) {
+      await this.#inTime(this.#redis.tacetLapse(keyOfYesterday, keyOfYesterday, before));
+    }
     const counts = await this.#inTime(
-      this.#redis.tacetLapse(
-        callsKey({ ...place, day: dayOf(now) }),
-        callsKey({ ...place, day: yesterday }),
-        now.getTime() - this.#leaseMs,
-      ),
+      this.#redis.tacetLapse(callsKey({ campaign, day: today }), keyOfYesterday, before),
     );
     if (counts === undefined) return undefined;
     const [eligible, recorded, open] = counts;

@@ -49,6 +49,21 @@ describe('where nobody refuses', () => {
     expect(outside).toEqual([]);
   });
 
+  test('at any rate, after any number of conversations of the month, 50 or fewer or more, the sample is within two of its target', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: partsPerMillion }), (ppm) => {
+        let [conversations, recorded, furthest] = [0, 0, 0];
+        for (const { selected } of sequence(ppm, 500)) {
+          conversations += 1;
+          if (selected) recorded += 1;
+          furthest = Math.max(furthest, Math.abs(recorded * partsPerMillion - conversations * ppm));
+        }
+        expect(furthest).toBeLessThanOrEqual(2 * partsPerMillion);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   test('the room is one conversation at 30 % and below, so any 50 in a row are within two', () => {
     const credits = [0, ...[...sequence(300_000, 5_000)].map(({ account }) => account.credit)];
     const off = credits.slice(50).map((credit, from) => Math.abs(credit - credits[from]!));

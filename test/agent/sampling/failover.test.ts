@@ -168,6 +168,32 @@ describe('a Redis that lost what it had granted', () => {
     expect(await one.sampler.counts(of.name)).toMatchObject({ open: 0, recorded: truth.recorded + 4 });
   });
 
+  test('a number that a failover lost comes again under another run, though nothing was granted in between', async () => {
+    await using primary = await RedisServer.start();
+    await using replica = await RedisServer.start({ args: ['--replicaof', '127.0.0.1', `${primary.port}`] });
+    const of = campaign(0);
+    const numbers: string[] = [];
+    const draw = async (sampler: Sampler, calls: number): Promise<void> => {
+      for (let call = 0; call < calls; call += 1) {
+        const { run, sequence } = (await sampler.reserve(of, newCall())).draw!;
+        numbers.push(`${run} ${sequence}`);
+      }
+    };
+    await using before = new Agent({ url: primary.url });
+    await before.until(true);
+    await draw(before.sampler, 5);
+    const admin = new Redis(replica.url);
+    await admin.replicaof('127.0.0.1', '1');
+    await draw(before.sampler, 5);
+    await admin.replicaof('NO', 'ONE');
+    admin.disconnect();
+    // It knows nothing of the account, so it cannot tell the new server that something is missing.
+    await using after = new Agent({ url: replica.url });
+    await after.until(true);
+    await draw(after.sampler, 5);
+    expect(new Set(numbers).size).toBe(15);
+  });
+
   test('with `replicas`, a selection that no replica has is not granted, and given back', async () => {
     await using server = await RedisServer.start();
     await using agent = new Agent({ url: server.url, replicas: 1, timeoutMs: 1_000 });
