@@ -47,7 +47,7 @@ test('a side hears one stream from prompt to talk: one SSRC, no hole in the sequ
     ({ destination }) => destination.port === caller.port,
   );
   expect(others).toEqual([]);
-  expect(stream).toMatchObject({ packets: 25, lost: 0 });
+  expect(stream).toMatchObject({ payload: 'g711A', packets: 25, lost: 0 });
 });
 
 test('a prompt that is cut short says how much was heard, and is not complete', async () => {
