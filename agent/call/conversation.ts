@@ -14,6 +14,7 @@ import { watchSilence } from './silence.ts';
 import { Tape } from './tape.ts';
 import { carryTransfer, interceptTransfers, watchIdentities } from './parties.ts';
 import { Transfers } from './transfer.ts';
+import { whyWithheldFrom } from './withheld.ts';
 
 const never = new AbortController().signal;
 const mediaTimeout = 'SIP;cause=408;text="Media timeout"';
@@ -80,7 +81,9 @@ export async function converse(
   interceptTransfers(call, pair, transfers);
   watchIdentities(call, pair);
   state.away = !(await speakAlike(pair, media));
-  if (!state.away && mayRecord && !watch.refused.aborted) await tape.start();
+  const withheld = whyWithheldFrom(pair.legs.agent.remoteTarget, call);
+  if (withheld !== undefined) tape.detail = withheld;
+  else if (!state.away && mayRecord && !watch.refused.aborted) await tape.start();
   listed.state = tape.state;
   started?.(tape);
 

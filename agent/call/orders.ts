@@ -9,6 +9,7 @@ import type { CampaignRule } from './rules.ts';
 import type { SelectedCall } from './selected.ts';
 import { tell } from './telling.ts';
 import { trace } from './trace.ts';
+import { whyWithheldFrom } from './withheld.ts';
 
 /**
  * Listens to the agent for the length of the conversation: the campaign's codes pressed on the telephone, and an INFO
@@ -95,7 +96,7 @@ async function record({ call, pair, tape, watch, state }: Conversation): Promise
   if (tape.running) return { done: false, why: 'it is being recorded' };
   if (watch.refused.aborted) return { done: false, why: 'the caller has refused' };
   if (state.away) return { done: false, why: 'its media no longer passes here' };
-  const forbidden = whyNoOrder(call.rule);
+  const forbidden = whyNoOrder(call.rule) ?? whyWithheldFrom(pair.legs.agent.remoteTarget, call);
   if (forbidden !== undefined) return { done: false, why: forbidden };
   const announced = await tell(call, watch, pair.ended);
   if (announced.kind !== 'told') return { done: false, why: `the caller was ${announced.kind}` };

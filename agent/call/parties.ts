@@ -10,6 +10,7 @@ import { tell } from './telling.ts';
 import { trace } from './trace.ts';
 import { callTarget, targetOf, withDialogsRenamed, type Transfers } from './transfer.ts';
 import { userOf } from '../sip/peer-uri.ts';
+import { whyWithheldFrom } from './withheld.ts';
 
 const sides = ['caller', 'agent'] as const;
 
@@ -28,7 +29,11 @@ export function interceptTransfers({ house }: SelectedCall, pair: Pair, transfer
 /** Notes who a far end says is there now: a PBX that transfers within itself says it by re-INVITE or UPDATE (RFC 5876). */
 export function watchIdentities(call: SelectedCall, pair: Pair): void {
   for (const side of sides) {
-    pair.legs[side].onIdentity((identity) => void noteParty(call, side, numberIn(identity), 'identity'));
+    pair.legs[side].onIdentity((identity) => {
+      void noteParty(call, side, numberIn(identity), 'identity');
+      const withheld = side === 'agent' ? whyWithheldFrom(`sip:${numberIn(identity)}@`, call) : undefined;
+      if (withheld !== undefined) void call.listed.give('stop', { by: 'tacet', reason: withheld });
+    });
   }
 }
 

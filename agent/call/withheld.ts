@@ -4,7 +4,9 @@ import type { Campaign } from '../../config/schema.ts';
 import type { AgentsConfig } from '../../config/schema/agents.ts';
 import type { AgentFacts } from '../campaigns/changes.ts';
 import type { SiteState } from '../campaigns/state.ts';
+import { userOf } from '../sip/peer-uri.ts';
 import type { House } from './house.ts';
+import type { SelectedCall } from './selected.ts';
 
 export type Withheld =
   /** What other agents may have changed is not known: a stop or an objection could be among it. */
@@ -38,6 +40,24 @@ export function whyWithheld(
   if (live.state.objects(outside, campaign.purpose)) return 'objection';
   const today = new Date(now() / 1_000).toISOString().slice(0, 10);
   return whyNotTheAgent(agentOf(campaign, call, config.agents), outside, today, live.state, config.agents);
+}
+
+/**
+ * What keeps a call from being recorded once its agent is known: who answers at a PBX is known by the user of the Contact or by
+ * a later identity, not by the INVITE. A stranger to the list is judged by the INVITE alone.
+ */
+export function whyWithheldFrom(
+  identity: string,
+  { rule, invite, house }: Pick<SelectedCall, 'rule' | 'invite' | 'house'>,
+): Withheld | undefined {
+  const user = userOf(identity);
+  if (user === undefined) return undefined;
+  const outside = rule.campaign.direction === 'inbound' ? invite.caller : invite.called;
+  const today = new Date(house.now() / 1_000).toISOString().slice(0, 10);
+  return whyNotTheAgent(normaliseNumber(user), outside, today, house.live.state, {
+    ...house.config.agents,
+    unknown: 'recorded',
+  });
 }
 
 function whyNotTheAgent(

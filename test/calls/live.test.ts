@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Tacet } from '../../agent/main.ts';
 import type { LedgerEvent } from '../../agent/ledger/ledger.ts';
 import { Sipp, runSipp } from '../peers/sipp.ts';
+import { selectingSite } from './selecting-site.ts';
 import { prepareSite, type Site, type SiteOptions } from './tacet-under-test.ts';
 
 type Decision = Extract<LedgerEvent, { kind: 'call.decided' }>;
@@ -12,19 +13,19 @@ const called = '+33800000001';
 const caller = '+33612345678';
 
 /** Calls that nobody needs to be told anything for: each short, and none selected. */
-async function callOnce(site: Site): Promise<void> {
+async function callOnce(site: Site, talkMs = 200): Promise<void> {
   await using pbx = await Sipp.start({
     scenario: 'pbx-answers',
     port: site.pbxPorts[0]!,
     calls: 1,
-    keys: { talk_ms: 200, ring_ms: 50 },
+    keys: { talk_ms: talkMs, ring_ms: 50 },
   });
   const result = await runSipp({
     scenario: 'caller-call',
     target: { port: site.sipPort },
     port: site.carrierPort,
     service: called,
-    keys: { talk_ms: 200, caller },
+    keys: { talk_ms: talkMs, caller },
   });
   expect(result.exitCode, result.errors).toBe(0);
   expect((await pbx.finished()).exitCode).toBe(0);
@@ -70,6 +71,19 @@ test('a rate that is set acts on the next call, and the ledger has the change be
   expect(await decisions(site)).toEqual([
     expect.objectContaining({ selected: false, reason: 'quota', rate: 0 }),
   ]);
+});
+
+test('a protected agent who answers at the PBX is not recorded, though the call was drawn and told', async () => {
+  await using site = await selectingSite({ config: { agents: { unknown: 'recorded' } } });
+  await using tacet = await site.start();
+  // As SIPp's PBX names itself in its Contact.
+  await tacet.live.setAgent(supervisor, 'service', { protected: true });
+  await callOnce(site, 2_500);
+  await tacet.drain();
+  const events = await site.events();
+  expect(events.find(({ kind }) => kind === 'call.told')).toMatchObject({ complete: true });
+  expect(events.some(({ kind }) => kind === 'recording.allowed')).toBe(false);
+  expect(events.at(-1)).toMatchObject({ outcome: 'unrecorded', answered: true });
 });
 
 test('with a Redis that cannot be reached, what others changed is not known: nothing is drawn, the call goes through', async () => {
