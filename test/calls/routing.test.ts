@@ -9,6 +9,7 @@ import { freePort } from '../peers/free-port.ts';
 import { startKamailio } from '../peers/kamailio.ts';
 import { callAudio } from '../peers/pcap.ts';
 import { RedisServer } from '../peers/redis.ts';
+import { Scenario } from '../peers/scenario.ts';
 import { Sipp, runSipp, type CallerScenario, type SippKeys, type SippResult } from '../peers/sipp.ts';
 import { prepareSite, type Site } from './tacet-under-test.ts';
 import { textOf } from './text-of.ts';
@@ -218,6 +219,52 @@ test('a PBX that asks for credentials gets them, for the INVITE and with its new
   expect(called.messages.filter(({ startLine }) => startLine.includes('403'))).toEqual([]);
   const invites = called.messages.filter(({ startLine }) => startLine.startsWith('INVITE'));
   expect(new Set(invites.map(({ text }) => /^Call-ID: *(\S+)/imu.exec(text)?.[1])).size).toBe(1);
+});
+
+test('a PBX that asks again for the re-INVITE and the UPDATE of a call gets them, each time for its new nonce', async () => {
+  await using site = await prepareSite({
+    ...unselected,
+    pbx: () => ({ auth: { username: 'tacet', password: 'a secret' } }),
+  });
+  await using tacet = await site.start();
+  await using pbx = await Sipp.start({
+    scenario: 'pbx-challenges-again',
+    port: site.pbxPorts[0]!,
+    calls: 1,
+    keys: times,
+  });
+  const { xml } = Scenario.caller()
+    .answered()
+    .pause(100)
+    .reinvite({ direction: 'sendonly' })
+    .pause(100)
+    .request('UPDATE', { body: { direction: 'sendrecv' } })
+    .pause(100)
+    .hangsUp();
+  const caller = await runSipp({
+    scenario: { xml },
+    target: { port: site.sipPort },
+    port: site.carrierPort,
+    service: '+33800000001',
+  });
+  expect(caller.exitCode, caller.errors).toBe(0);
+  const called = await pbx.finished();
+  expect(called.exitCode, called.errors).toBe(0);
+  const signed = called.messages.flatMap(({ startLine, text }) => {
+    const nonce = /^Authorization: [^\n]*nonce="([a-z]+)"[^\n]*nc=0*(\d+)/mu.exec(text);
+    return nonce === null ? [] : [`${startLine.split(' ')[0]!} ${nonce[1]!} ${nonce[2]!}`];
+  });
+  expect(signed).toEqual([
+    'INVITE first 1',
+    'INVITE first 2',
+    'INVITE second 1',
+    'UPDATE second 2',
+    'UPDATE third 1',
+    'BYE third 2',
+  ]);
+  expect(called.messages.filter(({ startLine }) => startLine.includes('403'))).toEqual([]);
+  expect(JSON.stringify(caller.messages)).not.toMatch(/Authenticate|SIP\/2\.0 4/u);
+  await tacet.drain();
 });
 
 test.each([

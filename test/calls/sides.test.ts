@@ -62,6 +62,47 @@ test('calls leave from the listener of the peer, health checks too, and stay the
   expectNothingLeft(tacet);
 });
 
+test('whole calls over TCP, with holds, from any port of the carrier: tshark finds nothing malformed', async () => {
+  const sipPort = await freePort();
+  await using site = await prepareSite({
+    ...unselected,
+    sip: { listen: [{ transport: 'tcp', address: here, port: sipPort }] },
+    pbx: (_index, port) => ({ uri: `sip:${here}:${port};transport=tcp` }),
+  });
+  await using tacet = await site.start();
+  const ports = [sipPort, site.pbxPorts[0]!];
+  await using wire = await Capture.start(ports.map((port) => `tcp port ${port}`).join(' or '));
+  const asSip = ports.map((port) => `tcp.port==${port},sip`);
+  for (const scenario of ['caller-holds', 'caller-identifies'] as const) {
+    await using answering = await Sipp.start({
+      scenario: 'pbx-answers',
+      port: site.pbxPorts[0]!,
+      transport: 'tcp',
+      calls: 1,
+      keys: times,
+    });
+    const caller = await runSipp({
+      scenario,
+      target: { port: sipPort },
+      transport: 'tcp',
+      service: '+33800000001',
+      keys: times,
+    });
+    expect(caller.exitCode, caller.errors).toBe(0);
+    const answered = await answering.finished();
+    expect(answered.exitCode, answered.errors).toBe(0);
+  }
+  await tacet.drain();
+  expectNothingLeft(tacet);
+  await wire.stop();
+  const requests = await wire.packets('sip.Method', ['sip.Method'], asSip);
+  // Two calls, each seen on two legs: an INVITE more for each hold and its end.
+  const count = (method: string): number =>
+    requests.filter((packet) => packet['sip.Method'] === method).length;
+  expect({ invites: count('INVITE'), byes: count('BYE') }).toEqual({ invites: 8, byes: 4 });
+  expect(await wire.complaints(asSip)).toEqual([]);
+});
+
 /** A trunk that speaks IPv6 alone and a PBX that speaks IPv4 alone. */
 async function familySite(selected: boolean): Promise<Site & { sixPort: number; carrierSix: number }> {
   const [sixPort, fourPort, carrierSix] = [await freePort('::1'), await freePort(), await freePort('::1')];

@@ -38,6 +38,7 @@ export type PbxScenario =
   | 'pbx-identifies'
   | 'pbx-checks-password'
   | 'pbx-challenges'
+  | 'pbx-challenges-again'
   | 'pbx-redirects'
   | 'pbx-answers-options';
 

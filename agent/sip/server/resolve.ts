@@ -52,8 +52,10 @@ export class Resolver {
     if (transport === 'unknown' || (transport !== undefined && !this.#canSend(transport))) return unavailable;
     const host = hostOf(parsed);
     if (isIP(host) === 0) return undefined;
-    const chosen = transport ?? 'udp';
-    if (!this.#canSend(chosen, isIP(host) === 6 ? 6 : 4)) return unavailable;
+    const family = isIP(host) === 6 ? 6 : 4;
+    // UDP where nothing is said (RFC 3263 section 4.1). With TCP alone here, a peer who leaves it out of its Contact means TCP.
+    const chosen = transport ?? (this.#canSend('udp', family) ? 'udp' : 'tcp');
+    if (!this.#canSend(chosen, family)) return unavailable;
     return target(chosen, host, parsed.port ?? defaultPort(chosen), parsed);
   }
 

@@ -88,6 +88,47 @@ describe('a call through a B2BUA on the embedded server, SIPp at both ends', () 
   });
 });
 
+describe('an application whose connection dies', () => {
+  it('in the middle of a call: both sides get BYE, which says why', async () => {
+    const bridged = Promise.withResolvers<undefined>();
+    await using bench = await bridge(() => bridged.resolve(undefined));
+    await using answering = await Sipp.start({ scenario: 'pbx-answers', calls: 1 });
+    bench.pbxAt(answering.port);
+    await using calling = await Sipp.start({
+      scenario: 'caller-waits-for-bye',
+      target: { port: bench.port },
+    });
+    await Promise.all([bridged.promise, calling.saw(/^ACK /mu), answering.saw(/^ACK /mu)]);
+    bench.srf.disconnect();
+    for (const side of [calling, answering]) {
+      const result = await side.finished();
+      expect(result, result.errors).toMatchObject({ exitCode: 0, failed: 0 });
+      const byes = result.messages.filter(({ startLine }) => startLine.startsWith('BYE '));
+      expect(byes.map(({ direction }) => direction)).toEqual(['received']);
+      expect(byes[0]!.text).toMatch(/^Reason: SIP;cause=200;text="application lost"/mu);
+    }
+    await nothingLeft(bench.server);
+  });
+
+  it('while it rings: the PBX gets CANCEL, the caller 503', async () => {
+    await using bench = await bridge();
+    await using answering = await Sipp.start({ scenario: 'pbx-never-answers', calls: 1 });
+    bench.pbxAt(answering.port);
+    await using calling = await Sipp.start({
+      scenario: 'caller-is-rejected',
+      target: { port: bench.port },
+      keys: { status: '503 Service Unavailable' },
+    });
+    await calling.saw(/^SIP\/2\.0 180/mu);
+    bench.srf.disconnect();
+    const called = await calling.finished();
+    expect(called, called.errors).toMatchObject({ exitCode: 0, failed: 0 });
+    const answered = await answering.finished();
+    expect(answered, answered.errors).toMatchObject({ exitCode: 0, failed: 0 });
+    await nothingLeft(bench.server);
+  });
+});
+
 /** Stands before a peer and loses the first copy of every message, both ways. */
 async function lossyRelay(to: () => number): Promise<{ port: number; lost: () => number } & AsyncDisposable> {
   const seen = new Set<string>();

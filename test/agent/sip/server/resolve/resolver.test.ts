@@ -98,6 +98,12 @@ describe('the way to a name', () => {
       expect(resolver.literal(uri)).toEqual({ refused: 'requested protocol/transport not available' });
     },
   );
+
+  it('is TCP for a URI that says nothing where TCP alone listens', () => {
+    const resolver = new Resolver(dnsOf({}).dns, new FakeClock(), (transport) => transport === 'tcp');
+    const literal = resolver.literal('sip:1@192.0.2.1');
+    expect(literal && 'address' in literal && told(literal)).toBe('tcp 192.0.2.1 5060');
+  });
 });
 
 describe('answers of the DNS', () => {
