@@ -1,8 +1,13 @@
 /** SIPp scenarios put together from steps, for what a call does after it was set up: the XML is SIPp's, the words are ours. */
+import type { Format } from './sipp.ts';
 
 export type Body =
-  /** Our audio in this direction; `address` in its place for a hold of the old kind. */
-  | { direction: 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive'; address?: string }
+  /** Our audio in this direction; `address` in its place for a hold of the old kind; `formats` in place of SIPp's own. */
+  | {
+      direction: 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+      address?: string;
+      formats?: readonly Format[];
+    }
   /** Lines as given, with `type` as Content-Type. */
   | { type: string; text: string };
 
@@ -29,7 +34,7 @@ const talker: Record<'caller' | 'pbx', Role> = {
       'To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]',
     ],
   },
-  pbx: { inDialog: ['From:[$near];tag=[pid]p[call_number]', 'To:[$far]'] },
+  pbx: { inDialog: ['From:[$near];tag=[pid]p[call_number][fork]', 'To:[$far]'] },
 };
 
 /** A scenario of one side, step by step. */
@@ -39,6 +44,8 @@ export class Scenario {
   readonly #checks: string[] = [];
   #cseq = 0;
   #version = 0;
+  /** What the To tag of the branch that speaks now ends with. */
+  #fork = '';
 
   private constructor(role: 'caller' | 'pbx') {
     this.#role = role;
@@ -98,7 +105,7 @@ export class Scenario {
         'Via:[$way]',
         '[last_Record-Route:]',
         'From:[$far]',
-        'To:[$near];tag=[pid]p[call_number]',
+        `To:[$near];tag=[pid]p[call_number]${this.#fork}`,
         'Call-ID: [call_id]',
         'CSeq:[$invited]',
         'Contact: <sip:[service]@[local_ip]:[local_port]>',
@@ -106,6 +113,12 @@ export class Scenario {
       message,
       final ? 'retrans="500"' : '',
     );
+  }
+
+  /** Of a PBX that forks: from now on this branch speaks, with a To tag of its own (RFC 3261 section 12.1.2). */
+  branch(name: string): this {
+    this.#fork = name;
+    return this;
   }
 
   /** Of a PBX: 180, 200 with audio, ACK, and its audio. */
@@ -252,7 +265,7 @@ export class Scenario {
     return [
       'Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]',
       '[routes]',
-      ...talker[this.#role].inDialog,
+      ...talker[this.#role].inDialog.map((header) => header.replace('[fork]', this.#fork)),
       'Call-ID: [call_id]',
       `CSeq: ${cseq} ${method}`,
       this.#contact(),
@@ -274,16 +287,22 @@ export class Scenario {
     return this;
   }
 
-  #audio({ direction, address = '[media_ip]' }: Extract<Body, { direction: string }>): string[] {
+  #audio({ direction, address, formats }: Extract<Body, { direction: string }>): string[] {
     this.#version += 1;
+    const types = formats?.map(({ type }) => type).join(' ') ?? '[payload_types]';
+    const maps = formats?.map(({ type, name }) => `a=rtpmap:${type} ${name}`) ?? ['[rtpmaps]'];
+    const where =
+      address === undefined
+        ? 'IP[media_ip_type] [media_ip]'
+        : `IP${address.includes(':') ? 6 : 4} ${address}`;
     return [
       'v=0',
       `o=- [pid] ${this.#version} IN IP[media_ip_type] [media_ip]`,
       's=-',
-      `c=IN IP[media_ip_type] ${address}`,
+      `c=IN ${where}`,
       't=0 0',
-      'm=audio [auto_media_port] RTP/AVP [payload_types]',
-      '[rtpmaps]',
+      `m=audio [auto_media_port] RTP/AVP ${types}`,
+      ...maps,
       'a=ptime:20',
       `a=${direction}`,
     ];

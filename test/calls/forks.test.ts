@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest';
+import { Scenario } from '../peers/scenario.ts';
+import { pcma, pcmu, telephoneEvent } from '../peers/sipp.ts';
+import { kindsOf, playCall, promptMs, selectingSite } from './selecting-site.ts';
+
+const talk = { direction: 'sendrecv' } as const;
+const branches = ['x', 'y', 'z'] as const;
+const recorded = ['call.decided', 'call.told', 'recording.allowed', 'recording.closed', 'call.ended'];
+
+/** A PBX that forks to three telephones, each with early media of its own; the one named answers and is hung up. */
+function forking(winner: string): Scenario {
+  const pbx = Scenario.pbx();
+  for (const branch of branches) {
+    pbx
+      .branch(branch)
+      .responds('180 Ringing')
+      .responds('183 Session Progress', { body: { ...talk, formats: [branch === 'y' ? pcmu : pcma] } })
+      .pause(60);
+  }
+  return pbx
+    .branch(winner)
+    .responds('200 OK', { body: talk })
+    .expect('ACK', { has: [`To: .*tag=[0-9]+p[0-9]+${winner}`] })
+    .play()
+    .hungUp({ has: [`To: .*tag=[0-9]+p[0-9]+${winner}`] });
+}
+
+test.each(branches)(
+  'three telephones ring with early media, %s answers: the call is with that one',
+  async (winner) => {
+    await using site = await selectingSite({ campaign: { rate: 0 } });
+    const { caller } = await playCall(site, {
+      caller: Scenario.caller()
+        .answered({}, { has: ['m=audio'] })
+        .pause(200)
+        .hangsUp(),
+      pbx: forking(winner),
+    });
+    const early = caller.messages.filter(({ startLine }) => startLine.startsWith('SIP/2.0 183'));
+    expect(early).toHaveLength(3);
+  },
+);
+
+test.each(branches)(
+  'three telephones ring with early media before a caller who was told, %s answers: that one is recorded',
+  async (winner) => {
+    await using site = await selectingSite();
+    const formats = [pcma, pcmu, telephoneEvent()];
+    const { events } = await playCall(site, {
+      caller: Scenario.caller()
+        .answered()
+        .pause(promptMs + 1_500)
+        .hangsUp(),
+      pbx: forking(winner),
+      options: { caller: { formats }, pbx: { formats: [pcma, telephoneEvent()] } },
+    });
+    expect(kindsOf(events)).toEqual(recorded);
+    expect(await site.recordings()).toMatchObject([{ state: 'complete' }]);
+  },
+);
+
+test.each([0, 1])('the codec of the 200 is another than that of the 183 (rate %i)', async (rate) => {
+  await using site = await selectingSite({ campaign: { rate } });
+  const formats = [pcma, pcmu, telephoneEvent()];
+  const { events } = await playCall(site, {
+    caller: Scenario.caller()
+      .answered()
+      .pause(rate * promptMs + 1_500)
+      .hangsUp(),
+    pbx: Scenario.pbx()
+      .responds('183 Session Progress', { body: { ...talk, formats: [pcmu, telephoneEvent()] } })
+      .pause(200)
+      .responds('200 OK', { body: { ...talk, formats: [pcma, telephoneEvent()] } })
+      .expect('ACK')
+      .play()
+      .hungUp(),
+    options: { caller: { formats } },
+  });
+  expect(events.at(-1)).toMatchObject({ outcome: rate === 0 ? 'unselected' : 'recorded' });
+});
