@@ -6,6 +6,7 @@ import { answerDirection } from '../../media/sdp/direction.ts';
 import { offersImage } from '../../media/sdp/audio.ts';
 import { sdpIn, withSdp, type SipBody } from '../../media/sdp/multipart.ts';
 import type { Leg, Reoffer, ReofferAnswer } from '../sip/leg.ts';
+import type { AnswerReoffer } from '../sip/reoffer.ts';
 
 /** `ask` sends the offer on to the other leg and brings its far end's answer. */
 export type Crossing = (
@@ -135,6 +136,15 @@ export function answerAlone(leg: Pick<Leg, 'onReoffer'>, media: MediaSession, si
     }
     return await answerOffer(media, side, { text: offer, type: contentType });
   });
+}
+
+/** Before the INVITE was answered a side's new offers are agreed with us alone, after whatever it said before. */
+export function answerEarly(media: MediaSession, side: Side, before: () => Promise<unknown>): AnswerReoffer {
+  return async ({ offer, contentType }) => {
+    if (offer === undefined) return { status: 200, sdp: undefined };
+    await before();
+    return await answerOffer(media, side, { text: offer, type: contentType });
+  };
 }
 
 /** Our answer to an offer that only we have heard of; one that cannot be anchored is refused and changes nothing. */

@@ -1,7 +1,7 @@
 /** Inbound, told before anybody answers: the announcement as early media (RFC 3960), the 200 when an agent is there. */
 import { hearRefusal } from './announcement.ts';
 import { bridge } from './conversation.ts';
-import { answerAlone } from './crossing.ts';
+import { answerAlone, answerEarly } from './crossing.ts';
 import { keypadOf } from './keys.ts';
 import { endsCall, refusedAndEnded } from './mandated.ts';
 import { outcomeOfStatus, type Outcome } from './outcome.ts';
@@ -13,6 +13,7 @@ import { tell } from './telling.ts';
 export async function announceInEarlyMedia(call: SelectedCall, answer: string): Promise<Outcome> {
   const { invite, rule, media, house } = call;
   const given = AbortSignal.any([invite.cancelled, house.shutdown]);
+  invite.early.onUpdate(answerEarly(media, 'caller', () => Promise.resolve()));
   invite.progress(183, answer);
   // Keys come by RTP alone before there is a dialog; those pressed now are heard again by nobody else.
   using early = hearRefusal(media.caller, rule.campaign.refusalKeys);

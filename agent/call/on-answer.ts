@@ -4,7 +4,7 @@
  */
 import { hearRefusal } from './announcement.ts';
 import { bridge } from './conversation.ts';
-import { answerAlone, otherSide } from './crossing.ts';
+import { answerAlone, answerEarly, otherSide } from './crossing.ts';
 import { keypadOf } from './keys.ts';
 import { endsCall, refusedAndEnded } from './mandated.ts';
 import { accepts, answeredLate, type SelectedCall } from './selected.ts';
@@ -17,15 +17,17 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
   const near = invite.from.kind === 'trunk' ? 'caller' : 'agent';
   const far = otherSide(near);
   let early = Promise.resolve();
+  invite.early.onUpdate(answerEarly(media, near, () => early));
   const dialled = await callRoute(invite, house, {
     body: async (to) => ({ sdp: await media[far].offer(undefined, to.srtp) }),
-    onProgress: (status, sdp) => {
+    onUpdate: answerEarly(media, far, () => early),
+    onProgress: (status, sdp, { reliable }) => {
       if (sdp === undefined) return invite.progress(status);
       early = early
         .then(async () => {
           await media[far].accept(sdp);
           await media.connect();
-          invite.progress(183, answer);
+          invite.progress(183, answer, reliable);
         })
         .catch((error: unknown) =>
           house.log.warn({ call: invite.call, err: error }, 'early media not usable'),

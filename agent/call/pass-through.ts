@@ -1,6 +1,7 @@
 /** A call that is not recorded: signalling only. The parties' SDP is untouched, media flows directly. */
 import type { Side } from '../../config/units.ts';
 import type { SrtpPolicy } from '../../media/srtp/agreement.ts';
+import { notYet, type EarlyDialog } from '../sip/early-dialog.ts';
 import type { Invite } from '../sip/invite.ts';
 import { InviteCancelled } from '../sip/invite.ts';
 import type { Leg } from '../sip/leg.ts';
@@ -40,17 +41,22 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
   const { headers } = passed;
   let early: string | undefined;
   let asked = invite.from.srtp;
+  let ringing: EarlyDialog | undefined;
+  invite.early.onUpdate((offer) => (ringing === undefined ? notYet(offer) : ringing.update(offer)));
   const dialled = await callRoute(invite, house, {
     body: (to) => {
       asked = to.srtp;
       return Promise.resolve(sdp === undefined ? { sdp, headers } : { sdp, contentType, headers });
     },
-    onProgress: (status, described) => {
+    onProgress: (status, described, far) => {
       early = described ?? early;
-      invite.progress(status, described);
+      ringing = far.early;
+      invite.progress(status, described, far.reliable);
     },
+    onUpdate: (offer) => invite.early.update(offer),
     onRetry: () => {
       early = undefined;
+      ringing = undefined;
       return Promise.resolve();
     },
     ended: AbortSignal.any([invite.cancelled, house.shutdown]),

@@ -1,4 +1,5 @@
 /** Where a call goes: the peers of its route, one after the other until one takes it. */
+import type { OnProgress } from '../sip/dial.ts';
 import type { Dialled, DialOptions } from '../sip/edge.ts';
 import type { Invite } from '../sip/invite.ts';
 import { diversionReason, maxRedirections, redirectTargets, type Target } from '../sip/redirect.ts';
@@ -8,7 +9,9 @@ import type { House } from './house.ts';
 export interface RouteOptions {
   /** The body for the next peer; asked again for each, since keys and what early media changed are no other peer's business. */
   body: (to: Peer) => Promise<Pick<DialOptions, 'sdp' | 'contentType' | 'headers'>>;
-  onProgress: (status: number, sdp: string | undefined) => void;
+  onProgress: OnProgress;
+  /** How UPDATEs of a peer that has not answered yet are answered. */
+  onUpdate?: DialOptions['onUpdate'];
   /** Called before the next peer is tried. */
   onRetry?: () => Promise<void>;
   ended: AbortSignal;
@@ -44,9 +47,10 @@ export async function callRoute(invite: Invite, house: House, options: RouteOpti
   const visited = new Set<string>();
   let last: Dialled = { kind: 'failed', status: 404, reason: 'Not Found', headers: {} };
   let rang = false;
-  const onProgress: RouteOptions['onProgress'] = (status, sdp) => {
+  const { onUpdate } = options;
+  const onProgress: OnProgress = (...progress) => {
     rang = true;
-    options.onProgress(status, sdp);
+    options.onProgress(...progress);
   };
   try {
     for (let target = targets.shift(); target !== undefined; target = targets.shift()) {
@@ -54,7 +58,10 @@ export async function callRoute(invite: Invite, house: House, options: RouteOpti
       visited.add(`${target.to.name} ${target.called}`);
       const firstResponseMs = targets.length > 0 ? routing.firstResponseMs : undefined;
       const body = await options.body(target.to);
-      last = await house.edge.dial({ ...target, invite, ...body, firstResponseMs, onProgress }, signal);
+      last = await house.edge.dial(
+        { ...target, invite, ...body, firstResponseMs, onProgress, onUpdate },
+        signal,
+      );
       if (last.kind === 'given-up' && ringing.signal.aborted) {
         return { kind: 'failed', status: 480, reason: 'Temporarily Unavailable', headers: {} };
       }

@@ -4,15 +4,18 @@ import { messageOf } from '../../config/errors.ts';
 import type { Admission } from './admission.ts';
 import { DigestSession } from './digest.ts';
 import { verdictOf, type Health } from './health.ts';
+import { EarlyDialog, notYet } from './early-dialog.ts';
 import type { Invite } from './invite.ts';
 import { Leg } from './leg.ts';
 import { outgoingHeaders } from './outgoing-headers.ts';
 import type { PassTokens } from './passes.ts';
 import { uriTo, wayTo } from './peer-uri.ts';
 import type { Peer } from './peers.ts';
+import type { AnswerReoffer } from './reoffer.ts';
 
 /** How an outgoing INVITE ended. */
 export type Dialled =
+  /** `sdp` is empty where everything was agreed before, in reliable responses and UPDATEs. */
   | { kind: 'answered'; leg: Leg; sdp: string }
   /** The INVITE went out without SDP: the far end made the offer, the ACK takes the answer. */
   | { kind: 'offered'; sdp: string; accept: (answer: string) => Promise<Leg>; release: () => Promise<void> }
@@ -34,8 +37,17 @@ export interface DialOptions {
   diversion?: string | undefined;
   /** How long the peer may say nothing at all, milliseconds; left out: as long as the SIP server waits (32 s). */
   firstResponseMs?: number | undefined;
-  onProgress?: (status: number, sdp: string | undefined) => void;
+  onProgress?: OnProgress;
+  /** How UPDATEs of a far end that has not answered yet are answered; left out: later, please. */
+  onUpdate?: AnswerReoffer | undefined;
 }
+
+/** A provisional response: what it says, and who said it. */
+export type OnProgress = (
+  status: number,
+  sdp: string | undefined,
+  far: { reliable: boolean; early: EarlyDialog },
+) => void;
 
 /** How an attempt ended, as metrics count it. */
 export type AttemptResult =
@@ -207,6 +219,7 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
   over.addEventListener('abort', cancel, { once: true });
   const uri = uriTo(to, options.called ?? invite.calledWhole);
   const marks = invite.correlation.marks('far', to, digest);
+  let early: EarlyDialog | undefined;
   try {
     const dialled = await srf.createUAC(
       uri,
@@ -224,7 +237,13 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
           onWord();
           if (over.aborted || response.status === 100) return;
           invite.farEndSaid(response, to);
-          onProgress?.(response.status, response.body === '' ? undefined : response.body);
+          // Only now: drachtio-srf listens for UPDATEs by itself from the INVITE on.
+          if (early === undefined) {
+            early = new EarlyDialog(srf, response.req, marks);
+            early.onUpdate(options.onUpdate ?? notYet);
+          }
+          const { status, body } = response;
+          onProgress?.(status, body === '' ? undefined : body, { reliable: response.has('RSeq'), early });
         },
       },
     );
@@ -235,16 +254,17 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
         return done({ kind: 'given-up' });
       }
       invite.farEndSaid(res, to);
-      const accept = async (answer: string): Promise<Leg> => new Leg(await ack(answer), marks);
+      const accept = async (answer: string): Promise<Leg> => new Leg(await ack(answer), marks, early?.agreed);
       return done({ kind: 'offered', sdp: offer, accept, release: destroy });
     }
-    const leg = new Leg(dialled, marks);
+    const agreed = (early as EarlyDialog | undefined)?.agreed;
+    const leg = new Leg(dialled, marks, agreed);
     if (over.aborted) {
       await leg.hangUp();
       return done({ kind: 'given-up' });
     }
     invite.farEndSaid(dialled.res, to);
-    return done({ kind: 'answered', leg, sdp: dialled.remote.sdp });
+    return done({ kind: 'answered', leg, sdp: agreed === undefined ? dialled.remote.sdp : '' });
   } catch (error) {
     if (over.aborted) return done({ kind: 'given-up' });
     if (!(error instanceof Srf.SipError)) {

@@ -1,9 +1,9 @@
 /** Requests of ours within a dialog: with the leg's marks, signed where the far end asks for credentials. */
-import type { Dialog, SipMethod, SrfResponse } from 'drachtio-srf';
+import type { Dialog, SrfResponse } from 'drachtio-srf';
 import type { LegMarks } from './correlation.ts';
 
 export interface DialogRequest {
-  method: SipMethod;
+  method: string;
   headers: Record<string, string>;
   body: string | undefined;
 }
@@ -45,27 +45,31 @@ export class DialogRequests {
     await this.#dialog.destroy({ headers: { ...all, ...signature } });
   }
 
-  #sendOnce(
+  /**
+   * Not by `dialog.request`, which sends no method that it does not know, and keeps to itself the request to which drachtio-srf
+   * 5.0.29 hands an UPDATE that comes before its answer (the embedded server holds such an UPDATE back, drachtio-server does not).
+   */
+  async #sendOnce(
     { method, headers, body }: DialogRequest,
     signature: Record<string, string>,
   ): Promise<DialogAnswer> {
-    return new Promise((resolve, reject) => {
-      this.#dialog.request(
-        {
-          method,
-          headers: { ...this.#marks.headers(headers), ...signature },
-          ...(body === undefined ? { noAck: true } : { body }),
-        },
-        (error, response, ack) => {
-          if (error !== null && error !== undefined) {
-            reject(error instanceof Error ? error : new Error(String(error)));
-            return;
-          }
-          if (response === undefined || response.status < 200) return;
-          this.#marks.heard(response);
-          resolve({ response, ack });
-        },
-      );
+    const dialog = this.#dialog;
+    const sent = await dialog.srf.request({
+      method,
+      uri: 'sip:placeholder',
+      stackDialogId: dialog.id,
+      headers: { ...this.#marks.headers(headers), ...signature },
+      ...(body === undefined ? {} : { body }),
+    });
+    sent.on('update', (req, res) => dialog.handle(req, res));
+    return await new Promise<DialogAnswer>((resolve) => {
+      sent.on('response', (response, ack) => {
+        if (response.status < 200) return;
+        this.#marks.heard(response);
+        const owed = method === 'INVITE' && response.status === 200 && body === undefined;
+        if (method === 'INVITE' && !owed) ack();
+        resolve({ response, ack: owed ? ack : undefined });
+      });
     });
   }
 

@@ -200,6 +200,9 @@ export interface Dialog extends EventEmitter<DialogEvents> {
   readonly req: SrfRequest;
   readonly res: SrfResponse;
   queueRequests: boolean;
+  readonly srf: Srf;
+  /** Takes each request within the dialog; 501 to a method that it does not know. */
+  handle(req: SrfRequest, res: SrfResponse): void;
   /** Any request; resolves with its final response, whatever the status, and for INVITE sends the ACK. */
   request(opts: InDialogRequestOptions): Promise<SrfResponse>;
   /**
@@ -333,6 +336,10 @@ declare class Srf extends EventEmitter<SrfEvents> {
   /** Sends a request outside any dialog; resolves with it as sent, `response` events follow. */
   request(uri: string, opts: RequestOptions): Promise<SrfRequest>;
   request(opts: RequestOptions & { uri: string }): Promise<SrfRequest>;
+  /** Within a dialog, early or answered, of any method: at `sip:placeholder` the server puts its remote target. */
+  request(
+    opts: Omit<RequestOptions, 'method'> & { method: string; uri: 'sip:placeholder'; stackDialogId: string },
+  ): Promise<SrfRequest>;
   request(uri: string, opts: RequestOptions, callback: (error: Error | null, req: SrfRequest) => void): this;
 
   createUAS(req: SrfRequest, res: SrfResponse, opts: CreateUASOptions): Promise<Dialog>;

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { NameAddr, SrfRequest, SrfResponse, Srf } from 'drachtio-srf';
 import type { CallId } from '../../config/units.ts';
 import { Correlation } from './correlation.ts';
+import { EarlyDialog, notYet } from './early-dialog.ts';
 import type { Freedom } from './free-calls.ts';
 import { carriedHeaders } from './headers.ts';
 import { allowed, Leg } from './leg.ts';
@@ -41,6 +42,8 @@ export class Invite {
   readonly marks: InviteMarks;
   readonly correlation: Correlation;
   readonly receivedAt = performance.now();
+  /** The caller until it is answered. */
+  readonly early: EarlyDialog;
   readonly #srf: Srf;
   readonly #req: SrfRequest;
   readonly #res: SrfResponse;
@@ -68,6 +71,8 @@ export class Invite {
     this.contentType = this.header('Content-Type');
     this.maxForwards = Number(this.header('Max-Forwards') ?? 70);
     this.correlation = new Correlation(this.call, this.header('Session-ID'));
+    this.early = new EarlyDialog(srf, req, this.correlation.marks('near', from));
+    this.early.onUpdate(notYet);
     req.on('cancel', () => this.#cancelled.abort(new InviteCancelled('the caller cancelled')));
   }
 
@@ -119,11 +124,20 @@ export class Invite {
     this.correlation.sessions.forgetFar();
   }
 
-  /** Sends a provisional response. */
-  progress(status: number, sdp?: string): void {
+  /**
+   * Sends a provisional response.
+   *
+   * @param reliably as the far end did: to a caller that can (RFC 3262), so that both ends may offer anew by UPDATE
+   */
+  progress(status: number, sdp?: string, reliably = false): void {
     if (this.cancelled.aborted || this.#res.finalResponseSent) return;
     // A response that begins a dialog says where its requests go (RFC 3261 section 12.1.1): a PRACK needs to know.
-    const headers = { ...this.#headers(), Contact: '<sip:tacet@localhost>' };
+    const headers = {
+      ...this.#headers(),
+      Contact: '<sip:tacet@localhost>',
+      Allow: allowed,
+      ...(reliably && this.#takesReliably ? { Require: '100rel' } : {}),
+    };
     this.#res.send(
       status,
       sdp === undefined
@@ -139,13 +153,18 @@ export class Invite {
       localSdp: sdp,
       headers: { ...this.#headers(), Allow: allowed, Supported: 'replaces', ...headers },
     });
-    return new Leg(dialog, this.correlation.marks('near', this.from));
+    return new Leg(dialog, this.correlation.marks('near', this.from), this.early.agreed);
   }
 
   /** Sends a final failure response; the server already answered a cancelled INVITE with 487. */
   reject(status: number, reason?: string, headers: Record<string, string> = {}): void {
     if (this.cancelled.aborted || this.#res.finalResponseSent) return;
     this.#res.send(status, reason, { headers: { ...this.#headers(), ...headers } });
+  }
+
+  get #takesReliably(): boolean {
+    const options = `${this.header('Supported') ?? ''},${this.header('Require') ?? ''}`.toLowerCase();
+    return options.split(',').some((option) => option.trim() === '100rel');
   }
 
   #headers(): Record<string, string> {

@@ -7,33 +7,27 @@ import type { Digit } from '../../media/plane.ts';
 import type { LegMarks } from './correlation.ts';
 import { DialogRequests, type DialogAnswer } from './dialog-requests.ts';
 import { endToEnd } from './hop-by-hop.ts';
+import {
+  allows,
+  answerIn,
+  offered,
+  orServerError,
+  reofferIn,
+  sendAnswer,
+  written,
+  type Agreed,
+  type AnswerReoffer,
+  type Reoffer,
+  type ReofferAnswer,
+} from './reoffer.ts';
+
+export type { Reoffer, ReofferAnswer } from './reoffer.ts';
 
 /** Why a leg is over. */
 export interface LegEnd {
   by: 'peer' | 'tacet';
   /** Reason header of the BYE (RFC 3326), if any. */
   reason: string | undefined;
-}
-
-export interface ReofferAnswer {
-  status: number;
-  reason?: string | undefined;
-  /** The body: SDP, unless `contentType` says otherwise. */
-  sdp: string | undefined;
-  contentType?: string | undefined;
-  headers?: Record<string, string>;
-  /** Only after an offer without SDP: hands over the answer that the ACK carries (RFC 3261 section 14.1). */
-  acknowledge?: (answer: string | undefined) => void | Promise<void>;
-}
-
-/** A re-INVITE or UPDATE; `offer` is undefined in a re-INVITE without SDP, and in an UPDATE that only says who speaks. */
-export interface Reoffer {
-  method: 'INVITE' | 'UPDATE';
-  /** The body: SDP, unless `contentType` says otherwise. */
-  offer: string | undefined;
-  contentType?: string | undefined;
-  /** End-to-end headers, identity among them. */
-  headers?: Record<string, string>;
 }
 
 /** Requests that a B2BUA hands through within a dialog. */
@@ -50,8 +44,11 @@ export const passedMethods = [
 /** What we take within a dialog (RFC 3261 section 20.5): without it a far end does not send UPDATE. */
 export const allowed = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'PRACK', 'UPDATE', ...passedMethods].join(', ');
 
+/** Methods that drachtio-srf's dialog has events for, or answers rightly by itself. */
+const eventful: ReadonlySet<string> = new Set(['INVITE', 'ACK', 'BYE', 'PRACK', 'UPDATE', ...passedMethods]);
+
 export interface InDialogRequest {
-  method: (typeof passedMethods)[number];
+  method: string;
   headers: Record<string, string>;
   body: string | undefined;
 }
@@ -61,12 +58,6 @@ export interface InDialogResponse {
   reason?: string | undefined;
   headers?: Record<string, string>;
   body?: string | undefined;
-}
-
-/** What both ends of a dialog have agreed on last, as the bodies read. */
-export interface Agreed {
-  local: string | undefined;
-  remote: string | undefined;
 }
 
 /** Marks of a leg that belongs to no call. */
@@ -91,16 +82,17 @@ export class Leg implements AsyncDisposable {
   #identity: string | undefined;
   #identityListener: (identity: string) => void = () => undefined;
   /** Until somebody knows what to do with a new offer, the far end is asked to try again (RFC 3261 section 14.2). */
-  #answerReoffer: (reoffer: Reoffer) => Promise<ReofferAnswer> = () =>
+  #answerReoffer: AnswerReoffer = () =>
     Promise.resolve({ status: 491, reason: 'Request Pending', sdp: undefined });
   #answerRequest: (request: InDialogRequest) => Promise<InDialogResponse> = () =>
     Promise.resolve({ status: 200 });
 
-  constructor(dialog: Dialog, marks: LegMarks = unmarked) {
+  /** @param agreed what was agreed before the INVITE was answered, beyond what INVITE and 200 say */
+  constructor(dialog: Dialog, marks: LegMarks = unmarked, agreed?: Readonly<Agreed>) {
     this.#dialog = dialog;
     this.#marks = marks;
     this.#requests = new DialogRequests(dialog, marks);
-    this.#agreed = { local: written(dialog.local.sdp), remote: written(dialog.remote.sdp) };
+    this.#agreed = { local: written(dialog.local.sdp), remote: written(dialog.remote.sdp), ...agreed };
     this.#identity = identityIn(dialog.type === 'uas' ? dialog.req : dialog.res);
     this.#acknowledged = this.#nextAck();
     dialog.on('destroy', (bye) => {
@@ -109,6 +101,7 @@ export class Leg implements AsyncDisposable {
     });
     dialog.on('modify', (req, res) => void this.#reoffered('INVITE', req, res));
     dialog.on('update', (req, res) => void this.#reoffered('UPDATE', req, res));
+    this.#takeUnknown();
     for (const method of passedMethods) {
       dialog.on(method.toLowerCase() as 'info', (req, res) => void this.#requested(method, req, res));
     }
@@ -161,40 +154,30 @@ export class Leg implements AsyncDisposable {
    * Sends a re-INVITE or UPDATE; without `offer` a re-INVITE asks the far end for one. An UPDATE goes out as a re-INVITE to
    * who does not allow UPDATE (RFC 3311 section 4). A lost connection is a 503.
    */
-  async reoffer({ method: asked, offer, contentType, headers }: Reoffer): Promise<ReofferAnswer> {
+  async reoffer(reoffer: Reoffer): Promise<ReofferAnswer> {
+    const { method: asked, offer } = reoffer;
     if (this.ended.aborted) return { status: 481, sdp: undefined };
     const method = asked === 'UPDATE' && !this.#allowsUpdate ? 'INVITE' : asked;
     if (method === 'INVITE' && asked === 'UPDATE' && offer === undefined)
       return { status: 200, sdp: undefined };
     const { contact } = this.#dialog.local;
+    const { headers, body } = offered(reoffer);
     try {
-      return this.#answered(
-        offer,
-        await this.#requests.send({
-          method,
-          headers: {
-            ...headers,
-            ...(contact === undefined ? {} : { Contact: contact }),
-            ...(offer === undefined || contentType === undefined ? {} : { 'Content-Type': contentType }),
-          },
-          body: offer,
-        }),
-      );
+      const all = { ...headers, ...(contact === undefined ? {} : { Contact: contact }) };
+      return this.#answered(offer, await this.#requests.send({ method, headers: all, body }));
     } catch (error) {
       return { status: 503, reason: messageOf(error), sdp: undefined };
     }
   }
 
   #answered(offer: string | undefined, { response, ack }: DialogAnswer): ReofferAnswer {
-    const sdp = written(response.body);
+    const answer = answerIn(response, this.#marks);
+    const { sdp } = answer;
     if (response.status < 300) {
       if (offer !== undefined) this.#agreed.local = offer;
       if (sdp !== undefined) this.#agreed.remote = sdp;
       this.#tellIdentity(response);
     }
-    const { 'content-type': contentType, ...headers } = this.#marks.believed(endToEnd(response));
-    const { status, reason } = response;
-    const answer: ReofferAnswer = { status, reason, sdp, contentType, headers };
     if (ack === undefined) return answer;
     return {
       ...answer,
@@ -207,11 +190,11 @@ export class Leg implements AsyncDisposable {
 
   get #allowsUpdate(): boolean {
     const { type, req, res } = this.#dialog;
-    return listed((type === 'uas' ? req : res).get('Allow')).includes('UPDATE');
+    return allows(type === 'uas' ? req : res, 'UPDATE');
   }
 
   /** From now on `handler` says how re-INVITEs and UPDATEs of the far end are answered; one that throws is a 500. */
-  onReoffer(handler: (reoffer: Reoffer) => Promise<ReofferAnswer>): void {
+  onReoffer(handler: AnswerReoffer): void {
     this.#answerReoffer = handler;
   }
 
@@ -262,6 +245,16 @@ export class Leg implements AsyncDisposable {
     await this.hangUp();
   }
 
+  /** A method that nobody here knows may be known to the other side: drachtio-srf would say 501 for it. */
+  #takeUnknown(): void {
+    const dialog = this.#dialog;
+    const handle = dialog.handle.bind(dialog);
+    dialog.handle = (req, res) => {
+      if (eventful.has(req.method)) handle(req, res);
+      else void this.#requested(req.method, req, res);
+    };
+  }
+
   async #reoffered(method: Reoffer['method'], req: SrfRequest, res: SrfResponse): Promise<void> {
     this.#marks.heard(req);
     const offer = written(req.body);
@@ -271,10 +264,7 @@ export class Leg implements AsyncDisposable {
       return;
     }
     const ack = method === 'INVITE' && offer === undefined ? this.#nextAck() : undefined;
-    const { 'content-type': contentType, ...headers } = this.#marks.believed(endToEnd(req));
-    const answer: ReofferAnswer = await this.#answerReoffer({ method, offer, contentType, headers }).catch(
-      (error: unknown) => ({ status: 500, reason: messageOf(error).slice(0, 60), sdp: undefined }),
-    );
+    const answer = await orServerError(this.#answerReoffer(reofferIn(method, req, this.#marks)));
     // Whoever waits for an answer in an ACK is told that none comes.
     if (this.ended.aborted) return void (await answer.acknowledge?.(undefined));
     this.#answerWith(res, answer);
@@ -287,15 +277,8 @@ export class Leg implements AsyncDisposable {
     await answer.acknowledge?.(answered);
   }
 
-  #answerWith(res: SrfResponse, { status, reason, sdp, contentType, headers = {} }: ReofferAnswer): void {
-    const all = this.#marks.headers(headers);
-    res.send(
-      status,
-      reason,
-      sdp === undefined
-        ? { headers: all }
-        : { body: sdp, headers: { ...all, 'Content-Type': contentType ?? 'application/sdp' } },
-    );
+  #answerWith(res: SrfResponse, answer: ReofferAnswer): void {
+    sendAnswer(res, answer, this.#marks);
   }
 
   /** A refresh concerns this leg alone (RFC 4028 section 7.4): an UPDATE without SDP, or the description agreed before. */
@@ -312,7 +295,7 @@ export class Leg implements AsyncDisposable {
     return true;
   }
 
-  async #requested(method: InDialogRequest['method'], req: SrfRequest, res: SrfResponse): Promise<void> {
+  async #requested(method: string, req: SrfRequest, res: SrfResponse): Promise<void> {
     this.#marks.heard(req);
     const body = written(req.body);
     const key = method === 'INFO' ? keyInInfo(req.get('Content-Type'), body) : undefined;
@@ -342,14 +325,6 @@ export class Leg implements AsyncDisposable {
       this.#dialog.once('ack', acknowledged);
     });
   }
-}
-
-function written(body: string): string | undefined {
-  return body === '' ? undefined : body;
-}
-
-function listed(header: string | undefined): string[] {
-  return (header ?? '').split(',').map((each) => each.trim().toUpperCase());
 }
 
 function identityIn(message: SipMessage): string | undefined {

@@ -1,4 +1,10 @@
+import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
+import { startTacet } from '../../agent/main.ts';
+import { callAudio } from '../peers/pcap.ts';
+import { pcma, pcmu, telephoneEvent } from '../peers/sipp.ts';
+import { readWav, soundingMs } from '../peers/wav.ts';
 import { Scenario } from '../peers/scenario.ts';
 import { kindsOf, playCall, promptMs, selectingSite } from './selecting-site.ts';
 
@@ -10,6 +16,7 @@ test.each([
   ['sendonly', { direction: 'sendonly' }, 'a=sendonly', 'recvonly'],
   ['inactive', { direction: 'inactive' }, 'a=inactive', 'inactive'],
   ['the address of nought', { direction: 'sendrecv', address: '0.0.0.0' }, 'a=sendonly', 'recvonly'],
+  ['the address of nought of IPv6', { direction: 'sendrecv', address: '::' }, 'a=sendonly', 'recvonly'],
 ] as const)(
   'a hold by %s reaches the other side computed, is answered within its offer, and stops the capture until the resume',
   async (_name, hold, seen, answer) => {
@@ -35,6 +42,72 @@ test.each([
     expect(holds.map(({ side }) => side).sort()).toEqual(['agent', 'caller']);
   },
 );
+
+test.each(['0.0.0.0', '::'])(
+  'while media flows directly a hold by %s crosses as it was said',
+  async (address) => {
+    await using site = await selectingSite({ campaign: { rate: 0 } });
+    const version = address === '::' ? 6 : 4;
+    await playCall(site, {
+      caller: Scenario.caller()
+        .answered()
+        .pause(300)
+        .reinvite({ direction: 'sendrecv', address }, { has: ['a=recvonly'] })
+        .pause(200)
+        .reinvite(talk, { has: ['a=sendrecv'] })
+        .hangsUp(),
+      pbx: Scenario.pbx()
+        .answers()
+        .reinvited({ direction: 'recvonly' }, { has: [`c=IN IP${version} ${address}`] })
+        .reinvited(talk, { has: ['a=sendrecv'] })
+        .hungUp(),
+    });
+  },
+);
+
+test('another codec in mid-call, agreed by both parties: the recording has what was said in either', async () => {
+  await using site = await selectingSite();
+  const other = { ...talk, formats: [pcmu, telephoneEvent()] };
+  const loud = new Uint8Array(8_000 * 4).map((_, at) => (at % 8 < 4 ? 0x10 : 0x90));
+  const silence = callAudio({ durationMs: 1_000, firstTimestamp: 8_000, firstSequence: 100, ssrc: 7 });
+  const sound = callAudio({
+    ...{ g711: loud, durationMs: 3_000, payloadType: 0 },
+    ...{ firstTimestamp: 16_000, firstSequence: 150, ssrc: 7 },
+  }).map(({ atMs, packet }) => ({ atMs: atMs + 1_000, packet }));
+  await playCall(site, {
+    caller: Scenario.caller()
+      .answered()
+      .expect('INVITE', { has: ['m=audio [0-9]+ RTP/AVP 0 '] })
+      .reply('200 OK', { body: other })
+      .expect('ACK')
+      .pause(2_500)
+      .hangsUp(),
+    pbx: Scenario.pbx()
+      .answers()
+      .pause(600)
+      .reinvite(other, { has: ['m=audio [0-9]+ RTP/AVP 0 '] })
+      .hungUp(),
+    options: { caller: { formats: [pcma, pcmu, telephoneEvent()] }, pbx: { audio: [...silence, ...sound] } },
+  });
+  const [recording] = await site.recordings();
+  const file = join(site.folder, 'recording.wav');
+  await writeFile(file, await site.audio(recording!.header.recording));
+  const { channels } = await readWav(file);
+  expect(soundingMs(channels[1]!)).toBeGreaterThan(1_000);
+});
+
+test.each([0, 1])('a call that lasts too long is ended on both sides (rate %i)', async (rate) => {
+  await using site = await selectingSite({ campaign: { rate } });
+  const short = async () => {
+    const { config, ...loaded } = await site.load();
+    return startTacet({ ...loaded, config: { ...config, sip: { ...config.sip, maxCallMinutes: 0.02 } } });
+  };
+  const { events } = await playCall(
+    { ...site, start: short },
+    { caller: Scenario.caller().answered().hungUp(), pbx: Scenario.pbx().answers().hungUp() },
+  );
+  expect(events.at(-1)).toMatchObject({ outcome: rate === 0 ? 'unselected' : 'recorded' });
+});
 
 test('a hold of both sides ends when both have resumed, in whatever order', async () => {
   await using site = await selectingSite();
@@ -231,6 +304,28 @@ test('INFO, MESSAGE, NOTIFY, OPTIONS reach the other side with headers and body,
       .hungUp(),
   });
 });
+
+test.each([0, 1])(
+  'a method that nobody here knows is for the other side to answer (rate %i)',
+  async (rate) => {
+    await using site = await selectingSite({ campaign: { rate } });
+    await playCall(site, {
+      caller: Scenario.caller()
+        .answered()
+        .pause(rate * bridgedMs + 300)
+        .request('FROB', { headers: ['X-Ticket: 7'] }, 202, { has: ['X-Answer: 8'] })
+        .request('FROB', {}, 501)
+        .hangsUp(),
+      pbx: Scenario.pbx()
+        .answers()
+        .expect('FROB', { has: ['X-Ticket: 7'] })
+        .reply('202 Accepted', { headers: ['X-Answer: 8'] })
+        .expect('FROB')
+        .reply('501 Not Implemented')
+        .hungUp(),
+    });
+  },
+);
 
 test('a refusal key by INFO is a refusal; the same key by RTP beside it is no second one', async () => {
   await using site = await selectingSite();

@@ -1,0 +1,79 @@
+/**
+ * A dialog before its INVITE was answered: UPDATE (RFC 3311 section 5). drachtio-srf 5.0.29 has no dialog yet: its client answers
+ * with our first offer whatever was asked, its server refuses. Both ways therefore go past it, on the INVITE and its dialog id.
+ */
+import type { Srf, SrfRequest } from 'drachtio-srf';
+import type { LegMarks } from './correlation.ts';
+import {
+  answerIn,
+  offered,
+  orServerError,
+  reofferIn,
+  sendAnswer,
+  type Agreed,
+  type AnswerReoffer,
+  type Reoffer,
+  type ReofferAnswer,
+} from './reoffer.ts';
+
+/** Nobody can agree to anything new yet: the far end tries again (RFC 3311 section 5.2). */
+export const notYet: AnswerReoffer = ({ offer }) =>
+  Promise.resolve(
+    offer === undefined
+      ? { status: 200, sdp: undefined }
+      : { status: 500, sdp: undefined, headers: { 'Retry-After': '1' } },
+  );
+
+export class EarlyDialog {
+  readonly #srf: Srf;
+  readonly #invite: SrfRequest;
+  readonly #marks: LegMarks;
+  #agreed: Agreed | undefined;
+
+  /** @param invite the one that came in, or the one that went out */
+  constructor(srf: Srf, invite: SrfRequest, marks: LegMarks) {
+    this.#srf = srf;
+    this.#invite = invite;
+    this.#marks = marks;
+  }
+
+  /** What was agreed by UPDATE, if anything was: descriptions of the 200 are repetitions then (RFC 3261 section 13.2.1). */
+  get agreed(): Readonly<Agreed> | undefined {
+    return this.#agreed;
+  }
+
+  /** From now on `answer` says how UPDATEs of the far end are answered, in place of whoever did before. */
+  onUpdate(answer: AnswerReoffer): void {
+    this.#invite.removeAllListeners('update');
+    this.#invite.on('update', (update, res) => {
+      this.#marks.heard(update);
+      const { body } = update;
+      void orServerError(answer(reofferIn('UPDATE', update, this.#marks))).then((answered) => {
+        if (body !== '' && answered.status < 300) this.#agreed = { local: answered.sdp, remote: body };
+        sendAnswer(res, answered, this.#marks);
+      });
+    });
+  }
+
+  /** Sends an UPDATE. An offer is for whose first one was answered reliably; else the server refuses it with 491. */
+  async update(reoffer: Reoffer): Promise<ReofferAnswer> {
+    const { headers, body } = offered(reoffer);
+    const tag = this.#invite.getParsedHeader('from').params['tag'] ?? '';
+    const sent = await this.#srf.request({
+      method: 'UPDATE',
+      uri: 'sip:placeholder',
+      stackDialogId: `${this.#invite.get('Call-ID') ?? ''};from-tag=${tag}`,
+      headers: this.#marks.headers(headers),
+      ...(body === undefined ? {} : { body }),
+    });
+    return await new Promise<ReofferAnswer>((resolve) => {
+      sent.on('response', (response) => {
+        if (response.status < 200) return;
+        this.#marks.heard(response);
+        const answer = answerIn(response, this.#marks);
+        if (body !== undefined && answer.status < 300) this.#agreed = { local: body, remote: answer.sdp };
+        resolve(answer);
+      });
+    });
+  }
+}
