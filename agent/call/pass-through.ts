@@ -41,7 +41,7 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
   const { headers } = passed;
   let early: string | undefined;
   let asked = invite.from.srtp;
-  let ringing: EarlyDialog | undefined;
+  let ringing: Pick<EarlyDialog, 'update'> | undefined;
   invite.early.onUpdate((offer) => (ringing === undefined ? notYet(offer) : ringing.update(offer)));
   const dialled = await callRoute(invite, house, {
     body: (to) => {

@@ -46,7 +46,7 @@ export interface DialOptions {
 export type OnProgress = (
   status: number,
   sdp: string | undefined,
-  far: { reliable: boolean; early: EarlyDialog },
+  far: { reliable: boolean; early: Pick<EarlyDialog, 'update'> },
 ) => void;
 
 /** How an attempt ended, as metrics count it. */
@@ -257,7 +257,7 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
       const accept = async (answer: string): Promise<Leg> => new Leg(await ack(answer), marks, early?.agreed);
       return done({ kind: 'offered', sdp: offer, accept, release: destroy });
     }
-    const agreed = (early as EarlyDialog | undefined)?.agreed;
+    const agreed = early?.agreed;
     const leg = new Leg(dialled, marks, agreed);
     if (over.aborted) {
       await leg.hangUp();

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { ringAgent } from '../../../agent/call/ringing.ts';
 import type { SelectedCall } from '../../../agent/call/selected.ts';
-import type { EarlyDialog } from '../../../agent/sip/early-dialog.ts';
+import { notYet } from '../../../agent/sip/early-dialog.ts';
 import type { DialOptions, Dialled } from '../../../agent/sip/edge.ts';
 
-const far = { reliable: false, early: {} as EarlyDialog };
+const far = { reliable: false, early: { update: notYet } };
 const failed: Dialled = { kind: 'failed', status: 486, reason: 'Busy Here', headers: {} };
 
 /** What the caller hears, one word for each change, while PBXs behave as the test says. */
@@ -57,11 +57,11 @@ async function heardWhile(...pbxs: ((progress: Progress) => Promise<Dialled>)[])
 }
 
 interface Progress {
-  says(status: number, sdp?: string): void;
+  says: (status: number, sdp?: string) => void;
   /** A packet of the PBX arrives now. */
-  speaks(): void;
-  passes(ms: number): void;
-  hears(word: 'ringing' | 'the PBX', times: number): Promise<void>;
+  speaks: () => void;
+  passes: (ms: number) => void;
+  hears: (word: 'ringing' | 'the PBX', times: number) => Promise<void>;
 }
 
 test('a 180 while early media goes on does not ring over it; once it has been silent for a second it rings', async () => {

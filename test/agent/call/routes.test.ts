@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { EarlyDialog } from '../../../agent/sip/early-dialog.ts';
+import { notYet } from '../../../agent/sip/early-dialog.ts';
 import { configSchema } from '../../../config/schema.ts';
 import type { House } from '../../../agent/call/house.ts';
 import { callRoute } from '../../../agent/call/routes.ts';
@@ -83,7 +83,7 @@ test('a telephone that rang and was not picked up does not ring again at the nex
     [a, b],
     [
       ({ onProgress }) => {
-        onProgress!(180, undefined, { reliable: false, early: {} as EarlyDialog });
+        onProgress!(180, undefined, { reliable: false, early: { update: notYet } });
         return failed(408);
       },
       answered,
