@@ -58,6 +58,7 @@ function invited(marks: InviteMarks) {
     marks,
     cancelled: new AbortController().signal,
     header: () => undefined,
+    early: { onUpdate: () => undefined },
     progress: () => undefined,
     reject: (status: number) => rejected.push(status),
   } as unknown as Invite;
