@@ -190,7 +190,7 @@ export class ServerTransaction {
 
   /**
    * Lets go what only composing responses needed. The transaction stays for 64*T1 to meet repeats of the request: at
-   * hundreds of calls a second, whole requests would be most of the heap.
+   * 300 calls a second, whole requests would be a hundred megabytes.
    */
   letGo(): void {
     this.#request = undefined;
