@@ -13,22 +13,36 @@ const never = new AbortController().signal;
 /**
  * Listens for the protected party's refusal keys from the first packet to the end of the call. The signal aborts once,
  * with a `Refusal` as reason; a refusal is never taken back.
+ *
+ * @param since keys from before are another party's: of one who comes in later
  */
-export function hearRefusal(keypad: Keypad, keys: Campaign['refusalKeys']): RefusalWatch {
+export function hearRefusal(
+  keypad: Keypad,
+  keys: Campaign['refusalKeys'],
+  since = 0 as EpochMicros,
+): RefusalWatch {
   const heard = new AbortController();
-  const listening = keypad.onDigit(({ digit, at }) => {
-    if (keys.includes(digit) && !heard.signal.aborted) {
-      heard.abort({ by: 'key', digit, at } satisfies Refusal);
-    }
-  });
+  const listening = new DisposableStack();
+  listening.use(
+    keypad.onDigit(({ digit, at }) => {
+      if (at >= since && keys.includes(digit)) heard.abort({ by: 'key', digit, at } satisfies Refusal);
+    }),
+  );
   return {
     refused: heard.signal,
     keypad,
     traced: false,
+    declined: false,
     get refusal() {
       return heard.signal.aborted ? (heard.signal.reason as Refusal) : undefined;
     },
-    [Symbol.dispose]: () => listening[Symbol.dispose](),
+    join(other) {
+      listening.use(other);
+      const refuse = (): void => heard.abort(other.refusal);
+      if (other.refused.aborted) refuse();
+      else other.refused.addEventListener('abort', refuse, { once: true });
+    },
+    [Symbol.dispose]: () => listening.dispose(),
   };
 }
 
@@ -39,6 +53,10 @@ export interface RefusalWatch extends Disposable {
   readonly keypad: Keypad;
   /** Whether the ledger has it. */
   traced: boolean;
+  /** Whether the party was asked for a yes and gave none: nobody asks twice to turn a no into a yes. */
+  declined: boolean;
+  /** From now on the refusal of another protected party is one of the call, until its end; the other ends with this. */
+  join(other: RefusalWatch): void;
 }
 
 /**

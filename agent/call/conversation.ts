@@ -87,6 +87,12 @@ export async function converse(
   listed.state = tape.state;
   started?.(tape);
 
+  const heedRefusal = async (): Promise<void> => {
+    if (!watch.refused.aborted || state.refused) return;
+    state.refused = true;
+    await tape.refuse(watch);
+    if (call.rule.constraint.onRefusal === 'end-call') talk.limit.end(mandatedRefusal);
+  };
   const timeoutMs = house.config.sip.mediaTimeoutSeconds * 1_000;
   const silent = watchSilence({ media, pair, timeoutMs, now: house.now });
   for (let over = false; !over;) {
@@ -104,11 +110,7 @@ export async function converse(
     });
     // Stopped before the refusal is looked at: one in the same instant as the hang-up still counts (I2).
     if (turn.won === 'ended') await tape.stop();
-    if (watch.refused.aborted && !state.refused) {
-      state.refused = true;
-      await tape.refuse(watch);
-      if (call.rule.constraint.onRefusal === 'end-call') talk.limit.end(mandatedRefusal);
-    }
+    await heedRefusal();
     switch (turn.won) {
       case 'ended':
         over = true;
@@ -135,7 +137,7 @@ export async function converse(
         await obey(conversation);
         break;
       case 'transfer':
-        await carryTransfer(conversation, transfers);
+        await carryTransfer(conversation, transfers, heedRefusal);
         break;
       default:
         assertNever(turn);

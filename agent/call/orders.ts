@@ -95,6 +95,7 @@ export function whyNoOrder({ campaign, constraint, withheld }: CampaignRule): st
 async function record({ call, pair, tape, watch, state }: Conversation): Promise<Obeyed> {
   if (tape.running) return { done: false, why: 'it is being recorded' };
   if (watch.refused.aborted) return { done: false, why: 'the caller has refused' };
+  if (watch.declined) return { done: false, why: 'the caller was asked and did not say yes' };
   if (state.away) return { done: false, why: 'its media no longer passes here' };
   const forbidden = whyNoOrder(call.rule) ?? whyWithheldFrom(pair.legs.agent.remoteTarget, call);
   if (forbidden !== undefined) return { done: false, why: forbidden };

@@ -3,6 +3,7 @@ import type { Side } from '../../config/units.ts';
 import { hearRefusal } from './announcement.ts';
 import type { Conversation } from './conversation.ts';
 import { otherSide } from './crossing.ts';
+import { firstOf, whenAborted } from './first-of.ts';
 import { keypadOf } from './keys.ts';
 import type { Pair } from './legs.ts';
 import type { SelectedCall } from './selected.ts';
@@ -57,14 +58,22 @@ function numberIn(identity: string): string {
  * Carries out a transfer: the target takes the place of who asked for it. What was decided and refused before holds on; nothing
  * is captured between its answer and the end of its announcement.
  */
-export async function carryTransfer(conversation: Conversation, transfers: Transfers): Promise<void> {
-  const { call, pair, tape } = conversation;
+export async function carryTransfer(
+  conversation: Conversation,
+  transfers: Transfers,
+  heedRefusal: () => Promise<void>,
+): Promise<void> {
+  const { call, pair, tape, watch } = conversation;
   const transfer = transfers.current;
   if (transfer === undefined) return;
   const { by: side } = transfer;
   const asker = pair.legs[side];
   try {
-    const target = await callTarget(call, pair, transfer, pair.ended);
+    const calling = callTarget(call, pair, transfer, pair.ended);
+    // The target may ring for long: a refusal does not wait for it (I2).
+    await firstOf({ called: () => calling, refused: whenAborted(watch.refused) });
+    await heedRefusal();
+    const target = await calling;
     if (target === undefined) return;
     await tape.silence('untold');
     pair.replace(side, target.leg);
@@ -106,9 +115,11 @@ async function tellNewcomer(conversation: Conversation, side: Side, outside: boo
     await tape.end('stopped', 'not-told');
     return;
   }
-  using theirs = hearRefusal(keypadOf(media[side], pair.legs[side], house.now), rule.campaign.refusalKeys);
+  const keypad = keypadOf(media[side], pair.legs[side], house.now);
+  const theirs = hearRefusal(keypad, rule.campaign.refusalKeys, house.now());
+  watch.join(theirs);
   const announced = await tell(call, theirs, pair.ended, side);
-  if (theirs.refused.aborted) await tape.refuse(theirs);
-  else if (announced.kind === 'told') await tape.sound('untold');
-  else await tape.end('stopped', 'not-told');
+  watch.traced ||= theirs.traced;
+  if (announced.kind === 'told') await tape.sound('untold');
+  else if (!watch.refused.aborted) await tape.end('stopped', 'not-told');
 }

@@ -14,6 +14,7 @@ export async function tell(
   const { media, rule, house, listed } = call;
   listed.state = 'telling';
   const announced = await announce(media[side], announcementOf(rule, house.now()), watch, ended);
+  if (announced.kind === 'no-consent') watch.declined = true;
   return (await writeAnnounced(call, announced, watch)) ? announced : { kind: 'untraced' };
 }
 
