@@ -51,15 +51,17 @@ test('a PBX that transfers within itself says who is there now: it is noted and 
   expect(party?.party).toMatch(/^[0-9a-f]+$/u);
 });
 
-test('Tacet carries out a transfer: the new outside party is told before capture goes on, in the same recording', async () => {
-  await using site = await selectingSite({ sip: { transfers: 'handle' } });
+/** A call that the PBX transfers to an outside party, carried out by Tacet; the target does `then` when it has answered. */
+async function transferOutside(
+  site: Awaited<ReturnType<typeof selectingSite>>,
+  then: (target: Scenario) => Scenario,
+  meanwhile: (caller: Scenario) => Scenario = (caller) => caller,
+): Promise<Awaited<ReturnType<typeof site.events>>> {
   await using tacet = await site.start();
   const audio = callAudio({ durationMs: 6_000 });
   await using target = await Sipp.start({
     scenario: {
-      xml: Scenario.pbx({ has: ['INVITE sip:.33700000007@'] })
-        .answers()
-        .hungUp().xml,
+      xml: then(Scenario.pbx({ has: ['INVITE sip:.33700000007@'] }).answers()).hungUp().xml,
     },
     port: site.carrierPort,
     calls: 1,
@@ -83,9 +85,7 @@ test('Tacet carries out a transfer: the new outside party is told before capture
   });
   await using caller = await Sipp.start({
     scenario: {
-      xml: Scenario.caller()
-        .answered()
-        .reinvited(talk)
+      xml: meanwhile(Scenario.caller().answered().reinvited(talk))
         .pause(promptMs + 2_000)
         .hangsUp().xml,
     },
@@ -100,7 +100,12 @@ test('Tacet carries out a transfer: the new outside party is told before capture
   }
   await tacet.drain();
   expectNothingLeft(tacet);
-  const events = await site.events();
+  return await site.events();
+}
+
+test('Tacet carries out a transfer: the new outside party is told before capture goes on, in the same recording', async () => {
+  await using site = await selectingSite({ sip: { transfers: 'handle' } });
+  const events = await transferOutside(site, (target) => target);
   expect(kindsOf(events)).toEqual([
     'call.decided',
     'call.told',
@@ -118,6 +123,24 @@ test('Tacet carries out a transfer: the new outside party is told before capture
   const untold = recording!.details!.gaps.filter(({ kind, side }) => kind === 'paused' && side === 'caller');
   expect(untold).toHaveLength(1);
   expect(untold[0]!.toMs - untold[0]!.fromMs).toBeGreaterThanOrEqual(promptMs);
+});
+
+test('an outside party that came in by transfer may refuse after it was told, until hang-up: nothing is kept', async () => {
+  await using site = await selectingSite({ sip: { transfers: 'handle' } });
+  const key = { type: 'application/dtmf-relay', text: 'Signal=2\nDuration=160' };
+  const events = await transferOutside(
+    site,
+    (target) => target.pause(promptMs + 1_200).request('INFO', { body: key }),
+    (caller) => caller.expect('INFO').reply(),
+  );
+  expect(kindsOf(events).slice(-4)).toEqual([
+    'call.told',
+    'recording.destroyed',
+    'call.refused',
+    'call.ended',
+  ]);
+  expect(events.at(-1)).toMatchObject({ outcome: 'refused', recorded: false });
+  expect(await site.recordings()).toEqual([]);
 });
 
 test('a transfer whose target is busy leaves the call as it was, recorded', async () => {
