@@ -335,10 +335,11 @@ declare class Srf extends EventEmitter<SrfEvents> {
 
   /** Sends a request outside any dialog; resolves with it as sent, `response` events follow. */
   request(uri: string, opts: RequestOptions): Promise<SrfRequest>;
-  request(opts: RequestOptions & { uri: string }): Promise<SrfRequest>;
-  /** Within a dialog, early or answered, of any method: at `sip:placeholder` the server puts its remote target. */
+  /** With `stackDialogId` within a dialog, early or answered: at `sip:placeholder` the server puts its remote target. */
   request(
-    opts: Omit<RequestOptions, 'method'> & { method: string; uri: 'sip:placeholder'; stackDialogId: string },
+    opts:
+      | (RequestOptions & { uri: string })
+      | (Omit<RequestOptions, 'method'> & { method: string; uri: 'sip:placeholder'; stackDialogId: string }),
   ): Promise<SrfRequest>;
   request(uri: string, opts: RequestOptions, callback: (error: Error | null, req: SrfRequest) => void): this;
 
