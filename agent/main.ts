@@ -1,12 +1,10 @@
 /** The composition root: the one file that knows every part, and the order in which they start and end. */
-import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { LoadedConfig } from '../config/load.ts';
-import { messageOf, TacetError } from '../config/errors.ts';
-import { openStoreLink, type LinkEvent, type StoreLink } from '../media/fork/store-link.ts';
-import { startStoreProcess, type StoreProcess } from '../media/fork/store-process.ts';
+import { messageOf } from '../config/errors.ts';
+import type { StoreProcess } from '../media/fork/store-process.ts';
 import { anchorClock, epochMicros } from '../media/relay/clock.ts';
 import { prepareTones } from '../media/prompts/tones.ts';
 import { loadPrompt } from '../media/prompts/load.ts';
@@ -24,7 +22,6 @@ import { Tokens } from './console/tokens.ts';
 import { concerns } from './law/constrain.ts';
 import { Law } from './law/law.ts';
 import { lawOf } from './law/load.ts';
-import type { SiteLedger } from './ledger/ledger.ts';
 import { openLedger } from './ledger/open.ts';
 import { openEmbeddedSampler } from './sampling/embedded.ts';
 import { openDrawKeys } from './sampling/draw-keys.ts';
@@ -33,12 +30,13 @@ import { openRedisSampler } from './sampling/redis.ts';
 import type { UniformSource } from './sampling/sampler.ts';
 import { openEdge, type Edge } from './sip/edge.ts';
 import { openPeers, readCredentials } from './sip/peers.ts';
-import { nodeDns } from './sip/server/resolve/dns.ts';
-import { startSipServer, type SipServer } from './sip/server/server.ts';
+import type { SipServer } from './sip/server/server.ts';
 import { startTelemetryServer } from './telemetry/http.ts';
+import { startEmbeddedSip } from './embedded-sip.ts';
 import { openMedia } from './media-plane.ts';
+import { openStore, type PartNeeds } from './recording-store.ts';
 import { openLog } from './telemetry/log.ts';
-import { openMetrics, type Metrics } from './telemetry/metrics.ts';
+import { openMetrics } from './telemetry/metrics.ts';
 import { version } from './telemetry/version.ts';
 
 /** A lease is hours; a minute more of it is nothing. */
@@ -68,9 +66,6 @@ export interface Tacet extends AsyncDisposable {
 export interface Openers {
   media: typeof openMedia;
 }
-
-/** The store's public key is needed to seal what waits for it on disk. */
-class StoreKeyMissing extends TacetError {}
 
 /**
  * Starts every part, each before what leans on it. What was started is ended again when a later part fails.
@@ -296,7 +291,7 @@ async function openLive({
   ledger,
   law,
   now,
-}: Pick<StoreNeeds, 'config' | 'dataDir' | 'at' | 'log' | 'ledger'> & {
+}: Pick<PartNeeds, 'config' | 'dataDir' | 'at' | 'log' | 'ledger'> & {
   campaigns: LoadedConfig['campaigns'];
   law: Law;
   now: () => number;
@@ -331,7 +326,7 @@ async function openSampler({
   metrics,
   log,
   uniform,
-}: Pick<StoreNeeds, 'config' | 'dataDir' | 'at' | 'metrics' | 'log'> & { uniform: UniformSource }) {
+}: Pick<PartNeeds, 'config' | 'dataDir' | 'at' | 'metrics' | 'log'> & { uniform: UniformSource }) {
   const listening = {
     uniform,
     onAvailability: (available: boolean, why: string | undefined): void => {
@@ -346,108 +341,4 @@ async function openSampler({
       : openRedisSampler({ ...(await redisPlace(config.redis, at)), ...listening });
   metrics.samplerAvailable(sampler.available);
   return sampler;
-}
-
-interface StoreNeeds {
-  config: LoadedConfig['config'];
-  dataDir: string;
-  at: (path: string) => string;
-  log: Logger;
-  ledger: SiteLedger;
-  metrics: Metrics;
-}
-
-async function openStore(
-  starting: AsyncDisposableStack,
-  { config, dataDir, at, log, ledger, metrics }: StoreNeeds,
-): Promise<{ link: StoreLink; store: StoreProcess | undefined }> {
-  const { url, token, publicKeyFile, spoolMegabytes } = config.store;
-  const onDeath = (code: number | undefined): void =>
-    log.error(
-      { code },
-      'the recording store ended by itself and is started again: calls go on, recordings spool',
-    );
-  const store =
-    url === undefined
-      ? starting.use(await startStoreProcess({ directory: resolve(dataDir, 'store'), onDeath }))
-      : undefined;
-  if (store === undefined && publicKeyFile === undefined) {
-    throw new StoreKeyMissing(
-      'store.publicKeyFile is needed with store.url: the spool is sealed to that key',
-    );
-  }
-  const link = starting.use(
-    openStoreLink({
-      url: store?.url ?? url!,
-      token: store?.token ?? token!,
-      agentId: config.site,
-      bootId: randomUUID(),
-      spool: {
-        directory: resolve(dataDir, 'spool'),
-        maxBytes: spoolMegabytes * 1024 * 1024,
-        sealTo: store?.publicKey ?? (await readFile(at(publicKeyFile!), 'utf8')).trim(),
-      },
-      onEvent: (event) => tellLink(event, { log, ledger, metrics }),
-    }),
-  );
-  return { link, store };
-}
-
-function tellLink(
-  event: LinkEvent,
-  { log, ledger, metrics }: Pick<StoreNeeds, 'log' | 'ledger' | 'metrics'>,
-): void {
-  switch (event.kind) {
-    case 'connected':
-      return log.info('recording store connected');
-    case 'destroyed':
-      metrics.recordingDestroyed(event.owed?.reason ?? 'refused');
-      if (event.owed !== undefined) {
-        // Asked for before, perhaps by a former run: the proof that came late belongs into the evidence all the same.
-        ledger
-          .append({ kind: 'recording.destroyed', ...event.owed, proof: event.receipt.proof })
-          .catch((error: unknown) => log.error({ err: error }, 'ledger cannot be written'));
-      }
-      return log.info(event, 'recording destroyed');
-    case 'destroy-pending':
-      return log.error(event, 'the store has not confirmed a destruction; it is tried again until it does');
-    case 'disconnected':
-    case 'unreachable':
-    case 'malformed':
-    case 'stream-failed':
-      return log.warn(event, 'recording store');
-  }
-}
-
-async function startEmbeddedSip(
-  { sip }: LoadedConfig['config'],
-  at: (path: string) => string,
-  peers: ReturnType<typeof openPeers>,
-  metrics: Metrics,
-  log: Logger,
-): Promise<SipServer> {
-  const listen = sip.listen.map(({ tls, ...rest }) => {
-    if (tls === undefined) return rest;
-    const { certificate, key, ca, ...settings } = tls;
-    const files = { certificate: at(certificate), key: at(key), ...(ca === undefined ? {} : { ca: at(ca) }) };
-    return { ...rest, tls: { ...settings, ...files } };
-  });
-  const server = await startSipServer({
-    listen,
-    limits: sip.limits,
-    session: { expiresSeconds: sip.sessionExpiresSeconds },
-    ...(sip.dns === undefined ? {} : { dns: nodeDns(sip.dns) }),
-    accept: (source) => peers.at(source) !== undefined,
-    onEvent: (event) => {
-      if (event.kind === 'dropped') metrics.sipDropped(event.reason);
-      else if (event.kind === 'malformed') metrics.sipMalformed();
-      else if (event.kind === 'failed') log.error(event, 'SIP server: a message was lost to a fault of ours');
-      else if (event.kind === 'certificate refused')
-        log.error(event, 'SIP server: a changed certificate cannot be used, the one before stays');
-      else if (event.kind === 'certificate loaded') log.info(event, 'SIP server: certificate loaded');
-    },
-  });
-  metrics.watchSip(() => server.statistics());
-  metrics.watchCertificates(() => server.certificates());
-  return server;
 }
