@@ -148,7 +148,9 @@ export class Capture implements AsyncDisposable {
 function reading(file: string, decodeAs: readonly string[]): string[] {
   // The RTP of a call whose SDP was not captured is guessed from its form.
   const guess = ['-o', 'rtp.heuristic_rtp:TRUE'];
-  return ['-n', '-r', file, ...guess, ...decodeAs.flatMap((rule) => ['-d', rule])];
+  // Our ports are chosen at random: one that is registered for another protocol would hide the SIP on it, and with it the SDP.
+  const byForm = ['udp', 'tcp'].flatMap((transport) => ['-o', `${transport}.try_heuristic_first:TRUE`]);
+  return ['-n', '-r', file, ...guess, ...byForm, ...decodeAs.flatMap((rule) => ['-d', rule])];
 }
 
 /** The RTP streams of a capture file, as tshark's own analysis sees them. */
