@@ -1,5 +1,8 @@
 /** Waiting for whichever comes first: the one primitive of a call's story (design section 6). */
 
+/** Made once: a reason of its own would be an error with a stack for every race. */
+const lost = new Error('another came first');
+
 type Racers = Record<string, (signal: AbortSignal) => Promise<unknown>>;
 
 /** The racer that won and what it brought. */
@@ -22,7 +25,7 @@ export async function firstOf<T extends Racers>(racers: T, signal?: AbortSignal)
       Object.entries(racers).map(async ([won, racer]) => ({ won, value: await racer(each) }) as First<T>),
     );
   } finally {
-    over.abort();
+    over.abort(lost);
   }
 }
 

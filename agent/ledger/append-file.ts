@@ -51,7 +51,8 @@ export class AppendFile implements AsyncDisposable {
     const bytes = Buffer.from(text, 'utf8');
     this.#ragged = true;
     try {
-      await this.#file.appendFile(bytes);
+      for (let written = 0; written < bytes.length;)
+        written += (await this.#file.write(bytes, written)).bytesWritten;
       await this.#file.datasync();
     } catch (error) {
       await this.#cut();

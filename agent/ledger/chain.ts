@@ -1,5 +1,5 @@
 /** The chain itself, pure: how an entry is sealed to the one before, and how a chain is checked. */
-import { createHash, sign, verify, type KeyObject } from 'node:crypto';
+import { hash, sign, verify, type KeyObject } from 'node:crypto';
 import { canonicalJson } from './canonical.ts';
 import type { LedgerEntry, LedgerEvent } from './ledger.ts';
 
@@ -13,19 +13,32 @@ export interface ChainHead {
 /** Before the first entry. */
 export const genesis: ChainHead = { sequence: 0, hash: '0'.repeat(64), at: '' };
 
+/** An entry, and its line in the ledger: its canonical JSON. */
+export interface SealedEntry {
+  entry: LedgerEntry;
+  line: string;
+}
+
 /**
  * Makes the entry that follows `head`. Its time is never before the last one's, even if the clock was set back: order
  * in time is part of what is proved.
  */
-export function sealEntry(head: ChainHead, event: LedgerEvent, now: string, key: KeyObject): LedgerEntry {
-  const facts = {
-    sequence: head.sequence + 1,
-    at: now < head.at ? head.at : now,
-    previous: head.hash,
-    event,
+export function sealEntry(head: ChainHead, event: LedgerEvent, now: string, key: KeyObject): SealedEntry {
+  const sequence = head.sequence + 1;
+  const at = now < head.at ? head.at : now;
+  const previous = head.hash;
+  // The event is written once, for the hash and for the line: it is most of both.
+  const [start, end] = [
+    `{"at":"${at}","event":${canonicalJson(event)},`,
+    `"previous":"${previous}","sequence":${sequence}`,
+  ];
+  const digest = hash('sha256', `${start}${end}}`, 'buffer');
+  const signature = sign(undefined, digest, key).toString('base64');
+  const named = digest.toString('hex');
+  return {
+    entry: { sequence, at, previous, event, hash: named, signature },
+    line: `${start}"hash":"${named}",${end},"signature":"${signature}"}`,
   };
-  const hash = hashOf(facts);
-  return { ...facts, hash, signature: sign(undefined, Buffer.from(hash, 'hex'), key).toString('base64') };
 }
 
 /** A defect of the chain, at the line of the ledger (counted from 1 over all segments) where it shows. */
@@ -85,13 +98,13 @@ export class ChainCheck {
 }
 
 function hashOf({ sequence, at, previous, event }: Omit<LedgerEntry, 'hash' | 'signature'>): string {
-  return createHash('sha256').update(canonicalJson({ sequence, at, previous, event })).digest('hex');
+  return hash('sha256', canonicalJson({ sequence, at, previous, event }));
 }
 
-function isSigned({ hash, signature }: LedgerEntry, key: KeyObject): boolean {
+function isSigned({ hash: named, signature }: LedgerEntry, key: KeyObject): boolean {
   return (
-    /^[0-9a-f]{64}$/u.test(hash) &&
-    verify(undefined, Buffer.from(hash, 'hex'), key, Buffer.from(signature, 'base64')) &&
+    /^[0-9a-f]{64}$/u.test(named) &&
+    verify(undefined, Buffer.from(named, 'hex'), key, Buffer.from(signature, 'base64')) &&
     // Base64 has spare bits at its end: only one writing of a signature is ours.
     Buffer.from(signature, 'base64').toString('base64') === signature
   );
@@ -109,12 +122,17 @@ function parseEntry(line: string): LedgerEntry | undefined {
 
 function isEntry(value: unknown): value is LedgerEntry {
   if (typeof value !== 'object' || !value) return false;
-  const { sequence, at, previous, event, hash, signature } = value as Partial<
-    Record<keyof LedgerEntry, unknown>
-  >;
+  const {
+    sequence,
+    at,
+    previous,
+    event,
+    hash: named,
+    signature,
+  } = value as Partial<Record<keyof LedgerEntry, unknown>>;
   return (
     Number.isSafeInteger(sequence) &&
-    [at, previous, hash, signature].every((each) => typeof each === 'string') &&
+    [at, previous, named, signature].every((each) => typeof each === 'string') &&
     typeof event === 'object' &&
     Boolean(event) &&
     typeof (event as { kind?: unknown }).kind === 'string'

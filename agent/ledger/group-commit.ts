@@ -26,8 +26,8 @@ export class GroupCommit<Item, Result> {
   }
 
   async #run(): Promise<void> {
-    // Callers of the same turn of the event loop share the first batch too.
-    await Promise.resolve();
+    // After what the callers still do in this turn of the event loop: a call goes on before its entry is made, and callers share a batch.
+    await new Promise((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];

@@ -3,6 +3,7 @@ import {
   createHmac,
   createPrivateKey,
   createPublicKey,
+  createSecretKey,
   generateKeyPairSync,
   randomBytes,
   type KeyObject,
@@ -46,10 +47,8 @@ export async function readPublicKey(directory: string): Promise<KeyObject | unde
  * person is the same pseudonym on this site and nobody without the key can try numbers against it.
  */
 export async function openPseudonyms(directory: string): Promise<(number: string) => string> {
-  const key = Buffer.from(
-    await readOrMake(directory, 'pseudonym.key', () => randomBytes(32).toString('base64')),
-    'base64',
-  );
+  const secret = await readOrMake(directory, 'pseudonym.key', () => randomBytes(32).toString('base64'));
+  const key = createSecretKey(secret, 'base64');
   return (number) => createHmac('sha256', key).update(normaliseNumber(number)).digest('hex').slice(0, 32);
 }
 

@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../config/errors.ts';
 import { AppendFile } from './append-file.ts';
-import { canonicalJson } from './canonical.ts';
 import { ChainCheck, genesis, sealEntry, type ChainHead } from './chain.ts';
 import { GroupCommit } from './group-commit.ts';
 import { openPseudonyms, openSigningKey, type SigningKey } from './keys.ts';
@@ -133,12 +132,14 @@ class LedgerWriter implements SiteLedger {
     const { clock, keys } = this.#parts;
     const entries: LedgerEntry[] = [];
     let head = this.#head;
+    let text = '';
     for (const event of events) {
-      const entry = sealEntry(head, event, clock().toISOString(), keys.privateKey);
+      const { entry, line } = sealEntry(head, event, clock().toISOString(), keys.privateKey);
       entries.push(entry);
+      text += `${line}\n`;
       head = entry;
     }
-    await this.#file.append(entries.map((entry) => `${canonicalJson(entry)}\n`).join(''));
+    await this.#file.append(text);
     this.#head = head;
     return entries;
   }

@@ -2,7 +2,7 @@
  * Calls of ours that come back: a PBX that forwards to the carrier through us, a carrier that routes a number back. Each
  * INVITE that we send carries a signed token; one that comes in with it is the same conversation once more.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, randomBytes, timingSafeEqual, type KeyObject } from 'node:crypto';
 import type { CallId } from '../../config/units.ts';
 
 export const passHeader = 'X-Tacet-Pass';
@@ -16,7 +16,7 @@ export interface Pass {
 }
 
 export class PassTokens {
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
   readonly #lifetimeMs: number;
   readonly #now: () => number;
 
@@ -26,7 +26,7 @@ export class PassTokens {
    * @param now milliseconds since the Unix epoch
    */
   constructor(secret: string | undefined, lifetimeMs: number, now: () => number = () => Date.now()) {
-    this.#key = secret === undefined ? randomBytes(32) : Buffer.from(secret);
+    this.#key = createSecretKey(secret === undefined ? randomBytes(32) : Buffer.from(secret));
     this.#lifetimeMs = lifetimeMs;
     this.#now = now;
   }

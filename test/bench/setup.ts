@@ -1,22 +1,23 @@
 /**
- * What Tacet adds to a call's set-up: SIPp loads first a plain `createB2BUA` on the embedded SIP server, then Tacet, at
- * the same stepped rates in one run, each on the same core; a probe (one socket that is caller and PBX at once) measures the
- * time from an INVITE handed over to the INVITE sent on. The figures are those of the highest rate at which no call failed.
+ * What Tacet adds to a call's set-up: SIPp loads a plain `createB2BUA` on the embedded SIP server and Tacet in turns, at
+ * the same rate and on the same core; a probe (one socket that is caller and PBX at once) measures the time from an INVITE
+ * handed over to the INVITE sent on. The figures are those of all turns together.
  */
+import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { freePort, freePortRange } from '../peers/free-port.ts';
 import { Program } from '../peers/program.ts';
-import { Sipp, runSipp } from '../peers/sipp.ts';
 import { temporaryFolder } from '../peers/temporary-folder.ts';
 import { B2buaUnderTest, core } from './b2bua-under-test.ts';
-import { quantile, step } from './sip.ts';
+import { load, quantile, round, step } from './sip.ts';
 import { openInviteProbe, type InviteProbe } from './invite-probe.ts';
 
-const ratesCps = [50, 100, 150, 200, 250, 300];
-const secondsPerStep = 6;
-const holdMs = 500;
+/** Well below what either sustains: above it, the wait in the queue is measured and not the work. */
+const cps = 100;
+const turns = 4;
+const secondsPerTurn = 8;
 
 export async function run(say: (line: string) => void): Promise<Record<string, unknown>> {
   await using home = await temporaryFolder('bench-setup');
@@ -28,62 +29,74 @@ export async function run(say: (line: string) => void): Promise<Record<string, u
   const start = [process.execPath, command, 'start', '--config', configFile];
   await using tacet = await Program.start('taskset', ['-c', core, ...start]);
   await tacet.printed(/"msg":"ready"/u);
+  const loaded = (seconds: number) => loadTacet(tacet.pid, seconds, probe, site);
   // The first calls of a process are compiled.
-  await step(plain, 50, 3);
-  await load(50, probe, site);
+  await step(plain, cps, 4);
+  await loaded(4);
 
-  let best: Record<string, unknown> = { cps: 0 };
-  for (const cps of ratesCps) {
-    const before = await step(plain, cps, secondsPerStep);
-    const ours = await load(cps, probe, site);
-    say(`${cps} calls/s: plain ${JSON.stringify(before)}, Tacet ${JSON.stringify(ours)}`);
-    if (before.failed + ours.failed > 0) break;
-    const addedP99Ms = Math.round((ours.p99Ms - before.p99Ms) * 100) / 100;
-    best = { plainP99Ms: before.p99Ms, tacetP99Ms: ours.p99Ms, addedP99Ms, cps };
+  const waits = { plain: [] as number[], tacet: [] as number[] };
+  const cpu = { plain: [] as number[], tacet: [] as number[] };
+  let failed = 0;
+  for (let turn = 1; turn <= turns; turn += 1) {
+    const bare = await step(plain, cps, secondsPerTurn);
+    const ours = await loaded(secondsPerTurn);
+    failed += bare.failed + ours.failed;
+    waits.plain.push(...bare.waits);
+    waits.tacet.push(...ours.waits);
+    cpu.plain.push(bare.cpuMsPerCall);
+    cpu.tacet.push(ours.cpuMsPerCall);
+    say(`turn ${turn}: p99 plain ${bare.p99Ms} ms, Tacet ${quantile(ours.waits, 0.99)} ms`);
   }
-  return best;
+  const figures = (name: 'plain' | 'tacet') => {
+    const sorted = waits[name].sort((a, b) => a - b);
+    return { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), cpu: mean(cpu[name]) };
+  };
+  const [bare, ours] = [figures('plain'), figures('tacet')];
+  return {
+    plainP99Ms: bare.p99,
+    tacetP99Ms: ours.p99,
+    addedP99Ms: round(ours.p99 - bare.p99),
+    cps,
+    plainP50Ms: bare.p50,
+    tacetP50Ms: ours.p50,
+    plainCpuMsPerCall: bare.cpu,
+    tacetCpuMsPerCall: ours.cpu,
+    failed,
+  };
 }
 
-async function load(
-  cps: number,
+async function loadTacet(
+  pid: number,
+  seconds: number,
   probe: InviteProbe,
-  site: { sipPort: number; carrierPort: number; pbxPort: number },
+  { sipPort, carrierPort, pbxPort }: { sipPort: number; carrierPort: number; pbxPort: number },
 ) {
-  const calls = cps * secondsPerStep;
-  await using _pbx = await Sipp.start({
-    scenario: { builtIn: 'uas' },
-    port: site.pbxPort,
-    limit: calls,
-    quiet: true,
-  });
-  const over = new AbortController();
-  const loading = runSipp({
-    scenario: { builtIn: 'uac' },
-    target: { port: site.sipPort },
-    port: site.carrierPort,
+  const before = cpuMsOf(pid);
+  const { calls, successful, waits } = await load({
+    cps,
+    seconds,
+    target: sipPort,
+    pbxPort,
+    carrierPort,
     service: '+33800000001',
-    calls,
-    rate: cps,
-    limit: cps * 10,
-    quiet: true,
-    args: ['-d', String(holdMs)],
-    timeoutMs: 60_000,
-  }).finally(() => over.abort());
-
-  const latencies: number[] = [];
-  let lost = 0;
-  while (!over.signal.aborted) {
-    const latency = await probe.probe({ port: site.sipPort }, '+33899999999');
-    if (latency === undefined) lost++;
-    else latencies.push(latency);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  const { failed, successful } = await loading;
-  latencies.sort((a, b) => a - b);
+    probe,
+    probed: '+33899999999',
+  });
   return {
-    failed: failed + lost + (successful < calls ? calls - successful - failed : 0),
-    p99Ms: quantile(latencies, 0.99),
+    failed: calls - successful + waits.lost,
+    waits: waits.sorted,
+    cpuMsPerCall: round((cpuMsOf(pid) - before) / (calls + waits.sorted.length / 3)),
   };
+}
+
+/** CPU of a process since its start (proc(5): utime and stime, in ticks of 10 ms). */
+function cpuMsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+function mean(values: readonly number[]): number {
+  return round(values.reduce((sum, value) => sum + value, 0) / values.length);
 }
 
 async function writeSite(

@@ -36,50 +36,86 @@ export async function run(say: (line: string) => void): Promise<Record<string, u
 async function sustained(b2bua: B2buaUnderTest, cps: number, say: (line: string) => void) {
   for (let tries = 0; tries < 2; tries++) {
     const figures = await step(b2bua, cps);
-    say(`${cps} calls/s: ${JSON.stringify(figures)}`);
-    if (figures.failed === 0 && figures.retransmissions === 0) return figures;
+    const { waits: _, ...told } = figures;
+    say(`${cps} calls/s: ${JSON.stringify(told)}`);
+    if (told.failed === 0 && told.retransmissions === 0) return told;
   }
   return undefined;
 }
 
 /** Calls at this rate for some seconds, and what they cost. */
 export async function step(b2bua: B2buaUnderTest, cps: number, seconds = secondsPerStep) {
-  const calls = cps * seconds;
   const port = await freePort();
-  await using pbx = await Sipp.start({ scenario: { builtIn: 'uas' }, port, limit: calls, quiet: true });
   await using probe = await openInviteProbe();
   const before = await b2bua.ask({ sendTo: port });
+  const { calls, successful, retransmissions, waits } = await load({
+    cps,
+    seconds,
+    target: b2bua.port,
+    pbxPort: port,
+    probe,
+    probed: `p${probe.port}`,
+  });
+  const after = await b2bua.ask('how are you');
+  const own = after.server.retransmissions - before.server.retransmissions;
+  return {
+    retransmissions: retransmissions + own,
+    failed: calls - successful + waits.lost,
+    cpuMsPerCall: round((after.cpuMs - before.cpuMs) / (calls + waits.sorted.length / 3)),
+    p99Ms: quantile(waits.sorted, 0.99),
+    waits: waits.sorted,
+  };
+}
+
+/** SIPp's calls through `target` for some seconds, while a probe tells how long an INVITE takes to come out again. */
+export async function load(options: {
+  cps: number;
+  seconds: number;
+  target: number;
+  pbxPort: number;
+  carrierPort?: number;
+  service?: string;
+  probe: InviteProbe;
+  probed: string;
+}) {
+  const { cps, seconds, target, pbxPort, carrierPort, service, probe, probed } = options;
+  const calls = cps * seconds;
+  await using pbx = await Sipp.start({
+    scenario: { builtIn: 'uas' },
+    port: pbxPort,
+    limit: calls,
+    quiet: true,
+  });
   const over = new AbortController();
-  const probing = latencies(probe, b2bua.port, over.signal);
+  const probing = latencies(probe, target, probed, over.signal);
   const called = await runSipp({
     scenario: { builtIn: 'uac' },
-    target: { port: b2bua.port },
+    target: { port: target },
+    ...(carrierPort === undefined ? {} : { port: carrierPort }),
+    ...(service === undefined ? {} : { service }),
     calls,
     rate: cps,
     limit: calls,
     quiet: true,
     args: ['-d', String(holdMs)],
     timeoutMs: (seconds + 40) * 1_000,
-  });
-  over.abort();
+  }).finally(() => over.abort());
   const waits = await probing;
-  const after = await b2bua.ask('how are you');
   const answered = await pbx.quit();
-  const own = after.server.retransmissions - before.server.retransmissions;
   return {
-    retransmissions: called.retransmissions + answered.retransmissions + own,
-    failed: calls - called.successful + waits.lost,
-    cpuMsPerCall: round((after.cpuMs - before.cpuMs) / (calls + waits.sorted.length / 3)),
-    p99Ms: quantile(waits.sorted, 0.99),
+    calls,
+    successful: called.successful,
+    retransmissions: called.retransmissions + answered.retransmissions,
+    waits,
   };
 }
 
 /** Times from an INVITE handed over to the INVITE sent on, by a probe that is both parties and always busy. */
-async function latencies(probe: InviteProbe, port: number, over: AbortSignal) {
+async function latencies(probe: InviteProbe, port: number, called: string, over: AbortSignal) {
   const sorted: number[] = [];
   let lost = 0;
   while (!over.aborted) {
-    const latency = await probe.probe({ port }, `p${probe.port}`);
+    const latency = await probe.probe({ port }, called);
     if (latency === undefined) lost++;
     else sorted.push(latency);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -134,6 +170,6 @@ export function quantile(sorted: readonly number[], share: number): number {
   return round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN);
 }
 
-function round(value: number): number {
+export function round(value: number): number {
   return Math.round(value * 100) / 100;
 }
