@@ -245,7 +245,7 @@ describe('three sentinels', () => {
           '',
         ].join('\n'),
       );
-      const sentinel = open.use(await Program.start('redis-sentinel', [file]));
+      const sentinel = open.use(await Program.start('redis-server', [file, '--sentinel']));
       await sentinel.printed(/\+monitor master counts/u);
       sentinels.push({ host: '127.0.0.1', port });
     }

@@ -3,8 +3,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { openRedisSampler, type RedisSamplerOptions } from '../../../agent/sampling/redis.ts';
 import type { Sampler } from '../../../agent/sampling/sampler.ts';
 import type { CallId, Rate } from '../../../config/units.ts';
+import { freePort } from '../../peers/free-port.ts';
+import { RedisServer } from '../../peers/redis.ts';
 import { leaseMs, samplerContract, uniform } from './contract.ts';
-import { freePort, redisServer, type RedisServer } from './redis-server.ts';
 
 const newCall = (): CallId => randomUUID() as CallId;
 
@@ -40,7 +41,7 @@ class Client implements AsyncDisposable {
 }
 
 samplerContract(async (clock) => {
-  const server = await redisServer();
+  const server = await RedisServer.start({ durable: true });
   const all = Array.from({ length: 4 }, () => new Client({ url: server.url, clock: () => clock.now }));
   const ready = async (): Promise<Sampler[]> => {
     await Promise.all(all.map((client) => client.until(true)));
@@ -51,7 +52,7 @@ samplerContract(async (clock) => {
     async restart() {
       await server.kill();
       await Promise.all(all.map((client) => client.until(false)));
-      await server.start();
+      await server.restart();
       await ready();
     },
     async [Symbol.asyncDispose]() {
@@ -66,7 +67,7 @@ describe('the Redis sampler', () => {
   let watch: Client;
   let of: { name: string; rate: Rate };
   beforeAll(async () => {
-    server = await redisServer();
+    server = await RedisServer.start({ durable: true });
   });
   afterAll(() => server[Symbol.asyncDispose]());
   beforeEach(async () => {
@@ -75,7 +76,7 @@ describe('the Redis sampler', () => {
     await watch.until(true);
   });
   afterEach(async () => {
-    server.wake();
+    server.thaw();
     await watch[Symbol.asyncDispose]();
   });
 
@@ -93,13 +94,13 @@ describe('the Redis sampler', () => {
   test('a Redis that hangs costs one budget, then nothing; what it grants late is given back', async () => {
     await using client = new Client({ url: server.url, timeoutMs: 20, hungMs: 60_000 });
     await client.until(true);
-    server.hang();
+    server.freeze();
     const late = await client.sampler.reserve(of, newCall());
     expect(late).toMatchObject({ selected: false, reason: 'unavailable' });
     expect(client.told.at(-1)).toEqual([false, 'no answer within 20 ms']);
     const next = await client.sampler.reserve(of, newCall());
     const settled = client.sampler.settle(next, 'not-recorded');
-    server.wake();
+    server.thaw();
     await client.until(true);
     await settled;
     expect(await watch.sampler.counts(of.name)).toEqual({ eligible: 1, recorded: 0, open: 0 });
@@ -112,11 +113,11 @@ describe('the Redis sampler', () => {
     await using client = new Client({ url: server.url, timeoutMs: 20, hungMs: 100 });
     await client.until(true);
     const draw = await client.sampler.reserve(of, newCall());
-    server.hang();
+    server.freeze();
     const settled = client.sampler.settle(draw, 'recorded');
     await client.sampler.reserve(of, newCall());
     await client.until(false);
-    server.wake();
+    server.thaw();
     await client.until(true);
     await settled;
     expect(await watch.sampler.counts(of.name)).toEqual({ eligible: 1, recorded: 1, open: 0 });
@@ -134,7 +135,7 @@ describe('the Redis sampler', () => {
       watch.sampler.settle(without, 'not-recorded'),
       watch.sampler.settle(draw, 'recorded'),
     ]);
-    await server.start();
+    await server.restart();
     await settled;
     await watch.until(true);
     expect(await watch.sampler.counts(of.name)).toEqual({ eligible: 2, recorded: 1, open: 0 });
