@@ -1,8 +1,7 @@
-/** From what was sent to samples: a run of packets of one source, in the order in which they were sent. */
+/** From what was sent to samples. */
 import type { CodecName } from './formats.ts';
 import { decodePcma, decodePcmu } from './g711.ts';
 import { G722Decoder } from './g722.ts';
-import { decodeOpus } from './opus.ts';
 import { Doubler } from './resample.ts';
 
 export type SampleRate = 8_000 | 16_000;
@@ -19,25 +18,25 @@ export function rateOf(codec: DecodedCodec): SampleRate {
   return codec === 'G722' || codec === 'OPUS' ? 16_000 : 8_000;
 }
 
-/** Samples of each payload, at a rate not below the codec's own. G.711 at 16 kHz comes 2 ms late. */
-export function decodeRun(
-  codec: DecodedCodec,
-  payloads: readonly Uint8Array[],
+/** Samples that a byte of payload makes at a rate not below the codec's own. */
+export function samplesPerByte(codec: Exclude<DecodedCodec, 'OPUS'>, rate: SampleRate): number {
+  return codec === 'G722' ? 2 : rate / 8_000;
+}
+
+/**
+ * A decoder of one run of packets, which must be given in the order in which they were sent; undefined where each byte
+ * stands for a sample of its own (`decodeInto`). G.711 at 16 kHz comes 2 ms late.
+ */
+export function decoderOf(
+  codec: Exclude<DecodedCodec, 'OPUS'>,
   rate: SampleRate,
-): Int16Array[] {
-  switch (codec) {
-    case 'PCMA':
-    case 'PCMU': {
-      const decode = codec === 'PCMA' ? decodePcma : decodePcmu;
-      if (rate === 8_000) return payloads.map(decode);
-      const doubler = new Doubler();
-      return payloads.map((payload) => doubler.double(decode(payload)));
-    }
-    case 'G722': {
-      const decoder = new G722Decoder();
-      return payloads.map((payload) => decoder.decode(payload));
-    }
-    case 'OPUS':
-      return decodeOpus(payloads, rate);
+): ((payload: Uint8Array) => Int16Array) | undefined {
+  if (codec === 'G722') {
+    const decoder = new G722Decoder();
+    return (payload) => decoder.decode(payload);
   }
+  if (rate === 8_000) return undefined;
+  const decode = codec === 'PCMA' ? decodePcma : decodePcmu;
+  const doubler = new Doubler();
+  return (payload) => doubler.double(decode(payload));
 }

@@ -32,17 +32,17 @@ export function decodePcmu(bytes: Uint8Array): Int16Array {
   return decode(bytes, pcmuLinear);
 }
 
-/** Linear PCM of `length` bytes from `from`, written where it shall stand. */
+/** Linear PCM of `length` bytes from `from`, written into every second place from `at` on: one side of stereo. */
 export function decodeInto(
   codec: G711,
   bytes: Uint8Array,
   from: number,
   length: number,
-  samples: Int16Array,
+  stereo: Int16Array,
   at: number,
 ): void {
   const table = codec === 'PCMA' ? pcmaLinear : pcmuLinear;
-  for (let index = 0; index < length; index += 1) samples[at + index] = table[bytes[from + index]!]!;
+  for (let index = 0; index < length; index += 1) stereo[at + 2 * index] = table[bytes[from + index]!]!;
 }
 
 /** A-law bytes of linear PCM. */

@@ -7,7 +7,7 @@ export interface RtpHeader {
   sequence: number;
   timestamp: number;
   ssrc: number;
-  /** Where the payload begins and how long it is, CSRCs, extension and padding taken off. */
+  /** Where in the memory that was read the payload begins and how long it is, CSRCs, extension and padding taken off. */
   payloadOffset: number;
   payloadLength: number;
 }
@@ -27,32 +27,35 @@ export function newRtpHeader(): RtpHeader {
 }
 
 /** RTCP by its type byte where both share a port, or stray there (RFC 5761 section 4). */
-export function isRtcp(bytes: Uint8Array, length: number): boolean {
-  if (length < 8 || bytes[0]! >>> 6 !== 2) return false;
-  const type = bytes[1]!;
+export function isRtcp(bytes: Uint8Array, length: number, at = 0): boolean {
+  if (length < 8 || bytes[at]! >>> 6 !== 2) return false;
+  const type = bytes[at + 1]!;
   return type >= 192 && type <= 223;
 }
 
 /**
- * Reads a packet's header `into` an object of the caller's; allocates nothing.
+ * Reads the header of the packet of `length` bytes at `at` `into` an object of the caller's; allocates nothing.
  *
  * @returns false when it is not a whole RTP packet of version 2
  */
-export function readRtp(bytes: Uint8Array, length: number, into: RtpHeader): boolean {
-  if (length < rtpHeaderBytes || bytes[0]! >>> 6 !== 2 || isRtcp(bytes, length)) return false;
-  let start = rtpHeaderBytes + (bytes[0]! & 0x0f) * 4;
-  if ((bytes[0]! & 0x10) !== 0) {
+export function readRtp(bytes: Uint8Array, length: number, into: RtpHeader, at = 0): boolean {
+  const first = bytes[at]!;
+  if (length < rtpHeaderBytes || first >>> 6 !== 2 || isRtcp(bytes, length, at)) return false;
+  let start = rtpHeaderBytes + (first & 0x0f) * 4;
+  if ((first & 0x10) !== 0) {
     if (start + 4 > length) return false;
-    start += 4 + ((bytes[start + 2]! << 8) | bytes[start + 3]!) * 4;
+    start += 4 + ((bytes[at + start + 2]! << 8) | bytes[at + start + 3]!) * 4;
   }
-  const padding = (bytes[0]! & 0x20) !== 0 ? bytes[length - 1]! : 0;
-  if (start + padding > length || ((bytes[0]! & 0x20) !== 0 && padding === 0)) return false;
-  into.payloadType = bytes[1]! & 0x7f;
-  into.marker = bytes[1]! >>> 7 === 1;
-  into.sequence = (bytes[2]! << 8) | bytes[3]!;
-  into.timestamp = ((bytes[4]! << 24) | (bytes[5]! << 16) | (bytes[6]! << 8) | bytes[7]!) >>> 0;
-  into.ssrc = ((bytes[8]! << 24) | (bytes[9]! << 16) | (bytes[10]! << 8) | bytes[11]!) >>> 0;
-  into.payloadOffset = start;
+  const padding = (first & 0x20) !== 0 ? bytes[at + length - 1]! : 0;
+  if (start + padding > length || ((first & 0x20) !== 0 && padding === 0)) return false;
+  into.payloadType = bytes[at + 1]! & 0x7f;
+  into.marker = bytes[at + 1]! >>> 7 === 1;
+  into.sequence = (bytes[at + 2]! << 8) | bytes[at + 3]!;
+  into.timestamp =
+    ((bytes[at + 4]! << 24) | (bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!) >>> 0;
+  into.ssrc =
+    ((bytes[at + 8]! << 24) | (bytes[at + 9]! << 16) | (bytes[at + 10]! << 8) | bytes[at + 11]!) >>> 0;
+  into.payloadOffset = at + start;
   into.payloadLength = length - start - padding;
   return true;
 }

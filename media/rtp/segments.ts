@@ -3,7 +3,7 @@
  * codec whose timestamps belong together; packets stand in columns, because an object for each costs more than its audio.
  */
 import type { EpochMicros, Side } from '../../config/units.ts';
-import { BatchCursor, countPackets } from '../fork/batch.ts';
+import { BatchCursor } from '../fork/batch.ts';
 import { isDecoded, type DecodedCodec } from '../codec/decode.ts';
 import { codecOfRtpmap, formats, type CodecName } from '../codec/formats.ts';
 import { newRtpHeader, readRtp } from './packet.ts';
@@ -11,33 +11,49 @@ import { newRtpHeader, readRtp } from './packet.ts';
 /** Timestamps further off from arrival than this are a jump, not jitter. */
 const jumpMs = 500;
 
+/** Batches of a recording by their numbers, in memory or in a file: an array is one. */
+export interface BatchList extends Iterable<Uint8Array> {
+  at(number: number): Uint8Array | undefined;
+}
+
+/** Rows that are made room for at first: twenty seconds. */
+const firstRows = 1_024;
+
 /** Packets of one side, a row each, in the order in which they came. */
 export class PacketRows {
   /** Milliseconds by the timestamps since the segment's first packet; below zero for one that it overtook. */
-  readonly sentMs: Float64Array;
+  sentMs = new Float64Array(firstRows);
   /** Arrival, in milliseconds since the recording's start, less `sentMs`. */
-  readonly delayMs: Float64Array;
+  delayMs = new Float64Array(firstRows);
   /** Where the payload lies: in which batch, from which byte, how many. */
-  readonly batch: Uint32Array;
-  readonly offset: Uint32Array;
-  readonly bytes: Uint16Array;
+  batch = new Uint32Array(firstRows);
+  offset = new Uint32Array(firstRows);
+  bytes = new Uint16Array(firstRows);
   used = 0;
 
-  constructor(most: number) {
-    this.sentMs = new Float64Array(most);
-    this.delayMs = new Float64Array(most);
-    this.batch = new Uint32Array(most);
-    this.offset = new Uint32Array(most);
-    this.bytes = new Uint16Array(most);
-  }
-
   add(sentMs: number, delayMs: number, batch: number, offset: number, bytes: number): void {
+    if (this.used === this.sentMs.length) this.#grow();
     const row = this.used++;
     this.sentMs[row] = sentMs;
     this.delayMs[row] = delayMs;
     this.batch[row] = batch;
     this.offset[row] = offset;
     this.bytes[row] = bytes;
+  }
+
+  #grow(): void {
+    const { sentMs, delayMs, batch, offset, bytes } = this;
+    const rows = 2 * this.used;
+    this.sentMs = new Float64Array(rows);
+    this.delayMs = new Float64Array(rows);
+    this.batch = new Uint32Array(rows);
+    this.offset = new Uint32Array(rows);
+    this.bytes = new Uint16Array(rows);
+    this.sentMs.set(sentMs);
+    this.delayMs.set(delayMs);
+    this.batch.set(batch);
+    this.offset.set(offset);
+    this.bytes.set(bytes);
   }
 }
 
@@ -67,31 +83,29 @@ export interface Heard {
 export type SideCodecs = Record<Side, Record<string, string>>;
 
 /** @throws BatchMalformed */
-export function readSegments(
-  batches: readonly Uint8Array[],
-  codecs: SideCodecs,
-  startedAt: EpochMicros,
-): Heard {
-  const most = batches.reduce((sum, batch) => sum + countPackets(batch), 0);
+export function readSegments(batches: BatchList, codecs: SideCodecs, startedAt: EpochMicros): Heard {
   const undecoded = new Set<string>();
   const readers = {
-    caller: new SideReader(codecs.caller, startedAt, most, undecoded),
-    agent: new SideReader(codecs.agent, startedAt, most, undecoded),
+    caller: new SideReader(codecs.caller, startedAt, undecoded),
+    agent: new SideReader(codecs.agent, startedAt, undecoded),
   };
   let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const [number, batch] of batches.entries()) {
+  let number = 0;
+  for (const batch of batches) {
     const cursor = new BatchCursor(batch);
     while (cursor.next()) {
       first = Math.min(first, cursor.arrivedAt);
       last = Math.max(last, cursor.arrivedAt);
       readers[cursor.side].take(batch, number, cursor);
     }
+    number += 1;
   }
+  const none = first > last;
   return {
     sides: readers,
     undecoded: [...undecoded],
-    firstPacketAt: most === 0 ? undefined : (first as EpochMicros),
-    lastPacketAt: most === 0 ? undefined : (last as EpochMicros),
+    firstPacketAt: none ? undefined : (first as EpochMicros),
+    lastPacketAt: none ? undefined : (last as EpochMicros),
   };
 }
 
@@ -99,7 +113,7 @@ export function readSegments(
 type Meaning = { codec: DecodedCodec } | { undecoded: string } | 'no-audio';
 
 class SideReader implements HeardSide {
-  readonly rows: PacketRows;
+  readonly rows = new PacketRows();
   readonly segments: Segment[] = [];
   readonly #codecs: Record<string, string>;
   readonly #startedAt: EpochMicros;
@@ -110,17 +124,15 @@ class SideReader implements HeardSide {
   /** Of the last packet. */
   #delayMs = 0;
 
-  constructor(codecs: Record<string, string>, startedAt: EpochMicros, most: number, undecoded: Set<string>) {
+  constructor(codecs: Record<string, string>, startedAt: EpochMicros, undecoded: Set<string>) {
     this.#codecs = codecs;
     this.#startedAt = startedAt;
     this.#undecoded = undecoded;
-    this.rows = new PacketRows(most);
   }
 
   take(batch: Uint8Array, number: number, { offset, length, arrivedAt }: BatchCursor): void {
     const header = this.#header;
-    const rtp = batch.subarray(offset, offset + length);
-    if (!readRtp(rtp, length, header) || header.payloadLength === 0) return;
+    if (!readRtp(batch, length, header, offset) || header.payloadLength === 0) return;
     const { payloadType, ssrc, timestamp } = header;
     const meaning = (this.#meanings[payloadType] ??= this.#meaningOf(payloadType));
     if (meaning === 'no-audio') return;
@@ -145,7 +157,7 @@ class SideReader implements HeardSide {
       sentMs = 0;
     }
     this.#delayMs = arrivedMs - sentMs;
-    this.rows.add(sentMs, this.#delayMs, number, offset + header.payloadOffset, header.payloadLength);
+    this.rows.add(sentMs, this.#delayMs, number, header.payloadOffset, header.payloadLength);
     segment.to = this.rows.used;
   }
 

@@ -1,13 +1,15 @@
 /** What is listened to: made of a recording's journal after the call, beside its place, so that a half-made one is none. */
-import { createHash, type KeyObject } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { createHash, type Hash, type KeyObject } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import type { RecordingEnd, RecordingHeader } from '../fork/sink.ts';
-import { align } from '../rtp/alignment.ts';
+import { align, type Alignment } from '../rtp/alignment.ts';
 import type { RecordingDetails } from './catalogue.ts';
-import { writeSynced } from './durable.ts';
-import { readJournal } from './journal.ts';
-import { openFile, sealFile } from './sealed-file.ts';
-import { stereoWav } from './wav.ts';
+import { openJournal } from './journal.ts';
+import { readSealed, writeSealed } from './sealed-file.ts';
+import { stereoWavHeader } from './wav.ts';
+
+/** Of the samples under way: a mebibyte, which becomes a sealed chunk. Artefacts are made one after the other. */
+const memory = new Int16Array(512 * 1024);
 
 /** What an artefact is made of, and under which names its files are written. */
 export interface ArtefactOrder {
@@ -27,27 +29,49 @@ export interface ArtefactOrder {
  */
 export function makeArtefact(order: ArtefactOrder): RecordingDetails {
   const { header, key, journalPath, audioPath, metadataPath } = order;
-  const { batches, gaps, end } = existsSync(journalPath)
-    ? readJournal(journalPath, key)
-    : { batches: [], gaps: [], end: undefined };
+  using journal = existsSync(journalPath) ? openJournal(journalPath, key) : undefined;
+  const end = journal?.end;
   const { codecs, startedAt } = header;
-  const aligned = align({ batches, gaps, codecs, startedAt, endedAt: end?.totals.stoppedAt });
-  const wav = stereoWav(aligned.samples, aligned.rate);
+  const aligned = align({
+    batches: journal?.batches ?? [],
+    gaps: journal?.gaps ?? [],
+    codecs,
+    startedAt,
+    endedAt: end?.totals.stoppedAt,
+  });
+  const hash = createHash('sha256');
+  writeSealed(audioPath, key, 'audio', stereoWav(aligned, hash));
   const details = {
     end,
     durationMs: aligned.durationMs,
     storedMs: aligned.storedMs,
     gaps: aligned.gaps,
     firstPacketAt: aligned.firstPacketAt,
-    hash: createHash('sha256').update(wav).digest('hex'),
+    hash: hash.digest('hex'),
     undecoded: aligned.undecoded,
   };
-  writeSynced(audioPath, sealFile(key, 'audio', wav));
-  const metadata = Buffer.from(JSON.stringify({ header, ...details }));
-  writeSynced(metadataPath, sealFile(key, 'metadata', metadata));
+  writeSealed(metadataPath, key, 'metadata', [Buffer.from(JSON.stringify({ header, ...details }))]);
   // Read back before the journal goes: what cannot be read was never kept.
-  openFile(key, 'audio', readFileSync(audioPath));
+  readThrough(audioPath, key);
   return details;
+}
+
+/** The file's pieces, each of which goes into its hash. */
+function* stereoWav({ rate, length, audio }: Alignment, hash: Hash): Generator<Uint8Array> {
+  const header = stereoWavHeader(rate, length);
+  hash.update(header);
+  yield header;
+  for (const samples of audio(memory)) {
+    // Little-endian as the file is, on every machine that Node runs on.
+    const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
+    hash.update(bytes);
+    yield bytes;
+  }
+}
+
+function readThrough(path: string, key: KeyObject): void {
+  const pieces = readSealed(path, key, 'audio');
+  while (pieces.next().done !== true);
 }
 
 /** Whether a recording went on to its own end. */

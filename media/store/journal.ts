@@ -1,43 +1,47 @@
 /**
  * A recording while it is made: an append-only sealed file. Everything acknowledged is in it; a crash of anything costs at
- * most what was not acknowledged.
+ * most what was not acknowledged, which the agent still has.
  */
 import type { KeyObject } from 'node:crypto';
-import { closeSync, fdatasync, ftruncateSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, ftruncateSync, openSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Gap, RecordingEnd, RecordingHeader } from '../fork/sink.ts';
+import type { BatchList } from '../rtp/segments.ts';
 import { writeAll } from './durable.ts';
-import { openChunks, sealChunk } from './sealed-file.ts';
+import { sealChunk, SealedFileBroken, SealedReader } from './sealed-file.ts';
 
 /** Resolves when all that was written to a descriptor is on stable storage. */
 type Sync = (fd: number) => Promise<void>;
 const dataSync: Sync = promisify(fdatasync);
 
-/** What a journal says when it is read. */
-export interface JournalContents {
+/** What a journal says when it is read; its batches stay in the file until they are asked for. */
+export interface JournalContents extends Disposable {
   header: RecordingHeader;
   /** Batches in order; their count is the position. */
-  batches: Buffer[];
+  batches: BatchList;
   gaps: Gap[];
   end: RecordingEnd | undefined;
 }
 
-const kinds = { header: 1, batch: 2, gap: 3, end: 4 } as const;
-/** As they stand before a chunk's contents. */
-const kindBytes = {
-  header: Uint8Array.of(kinds.header),
-  batch: Uint8Array.of(kinds.batch),
-  gap: Uint8Array.of(kinds.gap),
-  end: Uint8Array.of(kinds.end),
-};
+/** A chunk is its kind and what it holds; `batches` are several, each behind its length (u32). */
+const kinds = { header: 1, batches: 2, gap: 3, end: 4 } as const;
+const lengthBytes = 4;
+/** Batches wait for the next sync, or until there are this many bytes: sealing one by one costs more than their bytes. */
+const pendingBytes = 256 * 1024;
+/** Of chunks that are asked for again, so much is kept: a quarter of an hour of G.711. */
+const keptBytes = 16 * 1024 * 1024;
 
 export class Journal {
   readonly #fd: number;
   readonly #key: KeyObject;
   readonly #toStableStorage: Sync;
   #chunks: number;
-  /** Frames written, synced or not. */
-  written: number;
+  /** Frames taken, synced or not. */
+  taken: number;
+  /** Frames on stable storage. */
+  durable: number;
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
   #dirty = false;
   #closed = false;
   #syncing: Promise<void> = Promise.resolve();
@@ -47,7 +51,8 @@ export class Journal {
     this.#toStableStorage = sync;
     this.#key = key;
     this.#chunks = chunks;
-    this.written = frames;
+    this.taken = frames;
+    this.durable = frames;
   }
 
   /** Begins a journal. @throws when there is one already */
@@ -58,25 +63,24 @@ export class Journal {
   }
 
   /** Goes on with a journal after a restart; a torn last chunk was never acknowledged and is cut off. */
-  static resume(path: string, key: KeyObject): { journal: Journal; contents: JournalContents } {
-    const { chunks, wholeBytes } = openChunks(key, 'journal', readFileSync(path));
-    const contents = interpret(chunks);
+  static resume(path: string, key: KeyObject): { journal: Journal; gaps: Gap[] } {
+    using contents = new JournalFile(path, key);
     const fd = openSync(path, 'r+');
-    ftruncateSync(fd, wholeBytes);
+    ftruncateSync(fd, contents.wholeBytes);
+    fdatasyncSync(fd);
     closeSync(fd);
-    const journal = new Journal(
-      openSync(path, 'a', 0o600),
-      key,
-      chunks.length,
-      contents.batches.length,
-      dataSync,
-    );
-    return { journal, contents };
+    const { chunks, gaps } = contents;
+    const journal = new Journal(openSync(path, 'a', 0o600), key, chunks, contents.batches.count, dataSync);
+    return { journal, gaps };
   }
 
+  /** Takes a batch, which is written with the next sync and must not change until then. */
   batch(batch: Uint8Array): void {
-    this.#append('batch', batch);
-    this.written += 1;
+    this.#pending.push(batch);
+    this.#pendingBytes += lengthBytes + batch.length;
+    this.taken += 1;
+    this.#dirty = true;
+    if (this.#pendingBytes >= pendingBytes) this.#writePending();
   }
 
   gap(gap: Gap): void {
@@ -103,34 +107,144 @@ export class Journal {
 
   async #syncOnce(): Promise<void> {
     if (!this.#dirty || this.#closed) return;
+    this.#writePending();
+    const { taken } = this;
     this.#dirty = false;
     await this.#toStableStorage(this.#fd);
+    this.durable = taken;
+  }
+
+  #writePending(): void {
+    if (this.#pending.length === 0) return;
+    const bytes = Buffer.allocUnsafe(this.#pendingBytes);
+    let at = 0;
+    for (const batch of this.#pending) {
+      at = bytes.writeUInt32BE(batch.length, at);
+      bytes.set(batch, at);
+      at += batch.length;
+    }
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.#write('batches', bytes);
   }
 
   #append(kind: keyof typeof kinds, bytes: Uint8Array): void {
-    writeAll(this.#fd, sealChunk(this.#key, 'journal', this.#chunks, kindBytes[kind], bytes));
+    this.#writePending();
+    this.#write(kind, bytes);
+  }
+
+  #write(kind: keyof typeof kinds, bytes: Uint8Array): void {
+    const chunk = Buffer.allocUnsafe(1 + bytes.length);
+    chunk[0] = kinds[kind];
+    chunk.set(bytes, 1);
+    writeAll(this.#fd, sealChunk(this.#key, 'journal', this.#chunks, chunk));
     this.#chunks += 1;
     this.#dirty = true;
   }
 }
 
-/** Reads a journal as it is. @throws SealedFileBroken */
-export function readJournal(path: string, key: KeyObject): JournalContents {
-  return interpret(openChunks(key, 'journal', readFileSync(path)).chunks);
+/** Opens a journal as it is, for reading. @throws SealedFileBroken */
+export function openJournal(path: string, key: KeyObject): JournalContents {
+  return new JournalFile(path, key);
 }
 
-function interpret(chunks: Buffer[]): JournalContents {
-  let header: RecordingHeader | undefined;
-  let end: RecordingEnd | undefined;
-  const batches: Buffer[] = [];
-  const gaps: Gap[] = [];
-  for (const chunk of chunks) {
-    const bytes = chunk.subarray(1);
-    if (chunk[0] === kinds.header) header = JSON.parse(bytes.toString()) as RecordingHeader;
-    if (chunk[0] === kinds.batch) batches.push(bytes);
-    if (chunk[0] === kinds.gap) gaps.push(JSON.parse(bytes.toString()) as Gap);
-    if (chunk[0] === kinds.end) end = JSON.parse(bytes.toString()) as RecordingEnd;
+class JournalFile implements JournalContents {
+  readonly header: RecordingHeader;
+  readonly batches: FiledBatches;
+  readonly gaps: Gap[] = [];
+  end: RecordingEnd | undefined;
+  readonly #reader: SealedReader;
+
+  constructor(path: string, key: KeyObject) {
+    this.#reader = new SealedReader(path, key, 'journal');
+    this.batches = new FiledBatches(this.#reader);
+    try {
+      this.header = this.#readAll();
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
   }
-  if (header === undefined) throw new Error('a journal without its header');
-  return { header, batches, gaps, end };
+
+  get wholeBytes(): number {
+    return this.#reader.wholeBytes;
+  }
+
+  get chunks(): number {
+    return this.#reader.chunks;
+  }
+
+  [Symbol.dispose](): void {
+    this.#reader[Symbol.dispose]();
+  }
+
+  #readAll(): RecordingHeader {
+    let header: RecordingHeader | undefined;
+    for (let chunk = this.#reader.next(); chunk !== undefined; chunk = this.#reader.next()) {
+      const text = (): string => chunk.toString('utf8', 1);
+      if (chunk[0] === kinds.header) header = JSON.parse(text()) as RecordingHeader;
+      if (chunk[0] === kinds.batches) this.batches.add(this.#reader.chunks - 1, chunk);
+      if (chunk[0] === kinds.gap) this.gaps.push(JSON.parse(text()) as Gap);
+      if (chunk[0] === kinds.end) this.end = JSON.parse(text()) as RecordingEnd;
+    }
+    if (header === undefined) throw new SealedFileBroken('a journal without its header');
+    return header;
+  }
+}
+
+/** The batches of a journal's file, of which the last that were asked for are at hand. */
+class FiledBatches implements BatchList {
+  readonly #reader: SealedReader;
+  /** Of each batch: in which chunk, from which byte, to before which. */
+  readonly #chunks: number[] = [];
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
+  readonly #kept = new Map<number, Buffer>();
+  #keptBytes = 0;
+
+  constructor(reader: SealedReader) {
+    this.#reader = reader;
+  }
+
+  get count(): number {
+    return this.#chunks.length;
+  }
+
+  add(number: number, chunk: Buffer): void {
+    for (let at = 1; at < chunk.length;) {
+      const start = at + lengthBytes;
+      const end = start + chunk.readUInt32BE(at);
+      this.#chunks.push(number);
+      this.#starts.push(start);
+      this.#ends.push(end);
+      at = end;
+    }
+    this.#keep(number, chunk);
+  }
+
+  at(number: number): Uint8Array | undefined {
+    const chunk = this.#chunks[number];
+    return chunk === undefined
+      ? undefined
+      : this.#chunk(chunk).subarray(this.#starts[number], this.#ends[number]);
+  }
+
+  *[Symbol.iterator](): Generator<Uint8Array> {
+    for (let number = 0; number < this.count; number++) yield this.at(number)!;
+  }
+
+  #chunk(number: number): Buffer {
+    return this.#kept.get(number) ?? this.#keep(number, this.#reader.again(number));
+  }
+
+  #keep(number: number, chunk: Buffer): Buffer {
+    this.#kept.set(number, chunk);
+    this.#keptBytes += chunk.length;
+    for (const [oldest, { length }] of this.#kept) {
+      if (this.#keptBytes <= keptBytes) break;
+      this.#kept.delete(oldest);
+      this.#keptBytes -= length;
+    }
+    return chunk;
+  }
 }

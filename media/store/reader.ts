@@ -1,13 +1,13 @@
 /** Reading a store's folder: for the CLI at the store, never for the agent (I7). Works beside a running store. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { TacetError } from '../../config/errors.ts';
 import { Catalogue, type CatalogueRow, type Tombstone } from './catalogue.ts';
 import { decodeBatch, type BatchedPacket } from '../fork/batch.ts';
-import { readJournal } from './journal.ts';
+import { openJournal } from './journal.ts';
 import { KeyRing } from './keyring.ts';
-import { openFile, SealedFileBroken } from './sealed-file.ts';
+import { readSealed, SealedFileBroken } from './sealed-file.ts';
 
 /** There is no such recording, or nothing to listen to yet. */
 export class RecordingUnreadable extends TacetError {}
@@ -45,8 +45,8 @@ export function openStoreReader(directory: string): StoreReader {
       const row = catalogue.get(id);
       if (row === undefined) return nothing(id);
       if (row.details === undefined) throw new RecordingUnreadable(`recording ${id} is still being made`);
-      const sealed = readFileSync(join(directory, 'objects', `${id}.wav.sealed`));
-      const wav = openFile(new KeyRing(directory).open(id), 'audio', sealed);
+      const path = join(directory, 'objects', `${id}.wav.sealed`);
+      const wav = Buffer.concat([...readSealed(path, new KeyRing(directory).open(id), 'audio')]);
       if (createHash('sha256').update(wav).digest('hex') !== row.details.hash)
         throw new SealedFileBroken(`recording ${id} was changed`);
       return wav;
@@ -56,8 +56,10 @@ export function openStoreReader(directory: string): StoreReader {
       const path = join(directory, 'journal', `${id}.journal`);
       if (!existsSync(path))
         throw new RecordingUnreadable(`recording ${id} was all decoded: it is kept as sound, not as packets`);
-      const { batches } = readJournal(path, new KeyRing(directory).open(id));
-      return batches.flatMap((batch) => decodeBatch(batch)).sort((a, b) => a.sequence - b.sequence);
+      using journal = openJournal(path, new KeyRing(directory).open(id));
+      return Array.from(journal.batches, (batch) => decodeBatch(batch))
+        .flat()
+        .sort((a, b) => a.sequence - b.sequence);
     },
     [Symbol.dispose]: () => catalogue[Symbol.dispose](),
   };

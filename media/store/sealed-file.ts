@@ -4,8 +4,10 @@
  * cannot change places.
  */
 import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync } from 'node:fs';
 import { TacetError } from '../../config/errors.ts';
 import { tagBytes } from '../fork/seal.ts';
+import { writeAll } from './durable.ts';
 
 /** Kinds of file that one data key seals: no nonce is used twice under it. */
 export type SealedKind = 'journal' | 'audio' | 'metadata';
@@ -24,73 +26,121 @@ function nonceOf(kind: SealedKind, number: number): Buffer {
   return nonce;
 }
 
-/** One chunk as it goes into the file: of parts that stand behind one another in it. */
-export function sealChunk(
-  key: KeyObject,
-  kind: SealedKind,
-  number: number,
-  ...parts: readonly Uint8Array[]
-): Buffer {
-  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-  const chunk = Buffer.allocUnsafe(lengthBytes + bytes + tagBytes);
-  chunk.writeUInt32BE(bytes + tagBytes);
+/** One chunk as it goes into the file. */
+export function sealChunk(key: KeyObject, kind: SealedKind, number: number, bytes: Uint8Array): Buffer {
+  const chunk = Buffer.allocUnsafe(lengthBytes + bytes.length + tagBytes);
+  chunk.writeUInt32BE(bytes.length + tagBytes);
   const cipher = createCipheriv('aes-256-gcm', key, nonceOf(kind, number));
-  let at = lengthBytes;
-  for (const part of parts) {
-    chunk.set(cipher.update(part), at);
-    at += part.length;
-  }
+  chunk.set(cipher.update(bytes), lengthBytes);
   cipher.final();
-  chunk.set(cipher.getAuthTag(), at);
+  chunk.set(cipher.getAuthTag(), lengthBytes + bytes.length);
   return chunk;
 }
 
-export interface OpenedChunks {
-  chunks: Buffer[];
-  /** Bytes of the file that whole chunks fill; what follows is a torn write. */
-  wholeBytes: number;
-}
+/** A sealed file, opened chunk by chunk: none needs more memory than its largest chunk. */
+export class SealedReader implements Disposable {
+  readonly #fd: number;
+  readonly #key: KeyObject;
+  readonly #kind: SealedKind;
+  readonly #size: number;
+  /** Where each chunk that was read begins. */
+  readonly #starts: number[] = [];
+  /** Bytes of the file that the whole chunks read so far fill; what follows the last is a torn write. */
+  wholeBytes = 0;
 
-/** Opens all whole chunks. A torn last one is left out. @throws SealedFileBroken */
-export function openChunks(key: KeyObject, kind: SealedKind, file: Buffer): OpenedChunks {
-  const chunks: Buffer[] = [];
-  let at = 0;
-  while (at + lengthBytes <= file.length) {
-    const length = file.readUInt32BE(at);
-    const end = at + lengthBytes + length;
+  constructor(path: string, key: KeyObject, kind: SealedKind) {
+    this.#fd = openSync(path, 'r');
+    this.#size = fstatSync(this.#fd).size;
+    this.#key = key;
+    this.#kind = kind;
+  }
+
+  /** Chunks read so far. */
+  get chunks(): number {
+    return this.#starts.length;
+  }
+
+  /** The next chunk; undefined after the last whole one. @throws SealedFileBroken */
+  next(): Buffer | undefined {
+    const at = this.wholeBytes;
+    if (at + lengthBytes > this.#size) return undefined;
+    const length = this.#lengthAt(at);
+    if (at + lengthBytes + length > this.#size) return undefined;
+    const opened = this.#open(this.chunks, at, length);
+    this.#starts.push(at);
+    this.wholeBytes = at + lengthBytes + length;
+    return opened;
+  }
+
+  /** A chunk that was read before, again. @throws SealedFileBroken */
+  again(number: number): Buffer {
+    const at = this.#starts[number]!;
+    return this.#open(number, at, this.#lengthAt(at));
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+  }
+
+  #lengthAt(at: number): number {
+    const length = this.#read(at, lengthBytes).readUInt32BE();
     if (length < tagBytes || length > largestChunk)
-      throw new SealedFileBroken(`chunk ${chunks.length}: length ${length}`);
-    if (end > file.length) break;
-    const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(kind, chunks.length));
-    decipher.setAuthTag(file.subarray(end - tagBytes, end));
+      throw new SealedFileBroken(`chunk ${this.chunks}: length ${length}`);
+    return length;
+  }
+
+  #open(number: number, at: number, length: number): Buffer {
+    const sealed = this.#read(at + lengthBytes, length);
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonceOf(this.#kind, number));
+    decipher.setAuthTag(sealed.subarray(length - tagBytes));
     try {
       // In this mode a decipher keeps nothing back: its end only says whether all was as it was sealed.
-      const opened = decipher.update(file.subarray(at + lengthBytes, end - tagBytes));
+      const opened = decipher.update(sealed.subarray(0, length - tagBytes));
       decipher.final();
-      chunks.push(opened);
+      return opened;
     } catch {
-      throw new SealedFileBroken(`chunk ${chunks.length} was changed, or is sealed under another key`);
+      throw new SealedFileBroken(`chunk ${number} was changed, or is sealed under another key`);
     }
-    at = end;
   }
-  return { chunks, wholeBytes: at };
+
+  #read(at: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(length);
+    for (let read = 0; read < length;) {
+      const more = readSync(this.#fd, bytes, read, length - read, at + read);
+      if (more === 0) throw new SealedFileBroken(`cut short at byte ${at + read} while it was read`);
+      read += more;
+    }
+    return bytes;
+  }
 }
 
-/** A file that is written once, in chunks of a mebibyte; an empty last chunk says that it is whole. */
-export function sealFile(key: KeyObject, kind: SealedKind, bytes: Uint8Array): Buffer {
-  const size = 1024 * 1024;
-  const chunks: Buffer[] = [];
-  for (let at = 0; at < bytes.length; at += size) {
-    chunks.push(sealChunk(key, kind, chunks.length, bytes.subarray(at, at + size)));
+/**
+ * Writes a file once, a chunk for each piece, and an empty last one that says that it is whole; on stable storage when
+ * this returns, though its name may not be.
+ */
+export function writeSealed(
+  path: string,
+  key: KeyObject,
+  kind: SealedKind,
+  pieces: Iterable<Uint8Array>,
+): void {
+  const fd = openSync(path, 'w', 0o600);
+  try {
+    let number = 0;
+    for (const piece of pieces) writeAll(fd, sealChunk(key, kind, number++, piece));
+    writeAll(fd, sealChunk(key, kind, number, new Uint8Array(0)));
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
-  chunks.push(sealChunk(key, kind, chunks.length, new Uint8Array(0)));
-  return Buffer.concat(chunks);
 }
 
-/** @throws SealedFileBroken also when its end is missing */
-export function openFile(key: KeyObject, kind: SealedKind, file: Buffer): Buffer {
-  const { chunks, wholeBytes } = openChunks(key, kind, file);
-  if (wholeBytes !== file.length || chunks.at(-1)?.length !== 0)
-    throw new SealedFileBroken('its end is missing');
-  return Buffer.concat(chunks);
+/** The pieces of a file that `writeSealed` wrote. @throws SealedFileBroken also when its end is missing */
+export function* readSealed(path: string, key: KeyObject, kind: SealedKind): Generator<Buffer> {
+  using reader = new SealedReader(path, key, kind);
+  for (let chunk = reader.next(); chunk !== undefined; chunk = reader.next()) {
+    if (chunk.length === 0) return;
+    yield chunk;
+  }
+  throw new SealedFileBroken('its end is missing');
 }

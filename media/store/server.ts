@@ -44,8 +44,11 @@ export interface Store extends AsyncDisposable {
 /** What may be under way: several seconds of the audio of five hundred calls. */
 const creditBytes = 64 * 1024 * 1024;
 const largestMessage = 1024 * 1024;
-/** Batches are synced together: this bounds how long one waits for its acknowledgement. */
-const syncMs = 250;
+/**
+ * Batches are written and synced together: this bounds how long one waits for its acknowledgement. Until then the agent
+ * has it, so that only a fault of both costs as much.
+ */
+const syncMs = 1_000;
 const sweepMs = 3_600_000;
 
 /** Starts a store on a folder of its own. */

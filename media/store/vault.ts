@@ -50,8 +50,8 @@ export class Vault implements AsyncDisposable {
     const row = this.#catalogue.get(id);
     if (this.#finishing.has(id) || (row !== undefined && row.state !== 'open')) return 'finished';
     const open = this.#open.get(id);
-    if (open !== undefined) return open.journal.written;
-    if (row !== undefined && existsSync(this.#journalPath(id))) return this.#resume(id).journal.written;
+    if (open !== undefined) return open.journal.durable;
+    if (row !== undefined && existsSync(this.#journalPath(id))) return this.#resume(id).journal.durable;
     const { bavail, bsize } = statfsSync(this.#directory);
     if (bavail * bsize < this.#reserveBytes) return 'disk-full';
     // The row comes first: a journal that no row names would be an orphan after a crash.
@@ -65,8 +65,8 @@ export class Vault implements AsyncDisposable {
   take(id: string, number: number, batch: Uint8Array): 'taken' | 'repeated' | 'hole' | 'unknown' {
     const open = this.#open.get(id);
     if (open === undefined) return 'unknown';
-    if (number < open.journal.written) return 'repeated';
-    if (number > open.journal.written) return 'hole';
+    if (number < open.journal.taken) return 'repeated';
+    if (number > open.journal.taken) return 'hole';
     open.journal.batch(batch);
     return 'taken';
   }
@@ -83,9 +83,8 @@ export class Vault implements AsyncDisposable {
   async sync(id: string): Promise<number | undefined> {
     const open = this.#open.get(id);
     if (open === undefined) return undefined;
-    const position = open.journal.written;
     await open.journal.sync();
-    return this.#open.has(id) ? position : undefined;
+    return this.#open.has(id) ? open.journal.durable : undefined;
   }
 
   /**
@@ -195,14 +194,17 @@ export class Vault implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#finishing.values());
     await this.#artefacts[Symbol.asyncDispose]();
-    for (const { journal } of this.#open.values()) journal.close();
+    for (const { journal } of this.#open.values()) {
+      await journal.sync();
+      journal.close();
+    }
     this.#open.clear();
     this.#catalogue[Symbol.dispose]();
   }
 
   #resume(id: string): OpenRecording {
-    const { journal, contents } = Journal.resume(this.#journalPath(id), this.keys.open(id));
-    const open = { journal, gaps: new Set(contents.gaps.map((gap) => JSON.stringify(gap))) };
+    const { journal, gaps } = Journal.resume(this.#journalPath(id), this.keys.open(id));
+    const open = { journal, gaps: new Set(gaps.map((gap) => JSON.stringify(gap))) };
     this.#open.set(id, open);
     return open;
   }

@@ -6,6 +6,7 @@ import { align } from '../../../media/rtp/alignment.ts';
 import { encodePcma } from '../../../media/codec/g711.ts';
 import { rtpPacket } from '../../peers/pcap.ts';
 import { batchOf } from '../fork/batch-of.ts';
+import { samplesOf } from './samples-of.ts';
 
 const startedAt = 1_790_000_000_000_000 as EpochMicros;
 const codecs = { caller: { 8: 'PCMA/8000', 101: 'telephone-event/8000' }, agent: { 8: 'PCMA/8000' } };
@@ -58,10 +59,12 @@ function aligned(packets: BatchedPacket[], lastsMs: number) {
 }
 
 test('lost packets are silence of the right length, and listed', () => {
-  const { gaps, storedMs, samples } = aligned(
+  const result = aligned(
     [0, 1, 2, 5, 6].map((turn) => packet({ turn })),
     140,
   );
+  const { gaps, storedMs } = result;
+  const samples = samplesOf(result);
   expect(gaps.filter(({ side }) => side === 'caller')).toEqual([
     { side: 'caller', fromMs: 60, toMs: 100, kind: 'lost' },
   ]);
@@ -120,7 +123,7 @@ test('over an hour at 100 ppm, 3 % loss and 60 ms jitter the sides stay within 2
       packets.push(packet({ side, turn, ppm, lateMs, level: inMark ? 12_000 : 100 }));
     }
   }
-  const { samples } = aligned(packets, turns * 20);
+  const samples = samplesOf(aligned(packets, turns * 20), 262_144);
   for (const mark of marks) {
     const near = Math.max(0, mark * 160 - 8_000);
     const found = (['caller', 'agent'] as const).map((side) =>
@@ -148,4 +151,19 @@ test('keys are not audio, and a codec that is not ours is named', () => {
   const result = aligned([packet({ turn: 0, type: 101 }), packet({ turn: 1, type: 96 })], 40);
   expect(result.storedMs.caller).toBe(0);
   expect(result.undecoded).toEqual(['payload type 96']);
+});
+
+test('the audio is the same in whatever pieces it is asked for', () => {
+  const random = randomOf(11);
+  const packets = Array.from({ length: 400 }, (_, turn) =>
+    packet({
+      turn: turn < 200 ? turn : turn + 40,
+      side: turn % 3 === 0 ? 'agent' : 'caller',
+      lateMs: random() * 60,
+      level: 200 + turn,
+    }),
+  ).toSorted((a, b) => a.arrivedAt - b.arrivedAt);
+  const whole = samplesOf(aligned(packets, 9_000), 1_000_000);
+  for (const pieceSamples of [1, 159, 160, 4_001])
+    expect(samplesOf(aligned(packets, 9_000), pieceSamples)).toEqual(whole);
 });

@@ -8,6 +8,7 @@ import type { BatchedPacket } from '../../../media/fork/batch.ts';
 import { align } from '../../../media/rtp/alignment.ts';
 import { rtpPacket } from '../../peers/pcap.ts';
 import { batchOf } from '../fork/batch-of.ts';
+import { samplesOf } from './samples-of.ts';
 
 const startedAt = 1_790_000_000_000_000 as EpochMicros;
 const second = 50;
@@ -60,10 +61,12 @@ function share(samples: Int16Array, hertz: number, rate: number, [from, to] = [0
 test('a side in G.722 keeps its upper band, and one in G.711 stands beside it at the same rate', () => {
   const wide = frames(cut(new G722Encoder().encode(tone(5_000, 16_000))), 9, 160, 'caller');
   const narrow = frames(cut(encodePcma(tone(1_000, 8_000))), 8, 160, 'agent');
-  const { samples, rate, storedMs, gaps, undecoded } = aligned([...wide, ...narrow], {
+  const result = aligned([...wide, ...narrow], {
     caller: { 9: 'G722/8000' },
     agent: { 8: 'PCMA/8000' },
   });
+  const { rate, storedMs, gaps, undecoded } = result;
+  const samples = samplesOf(result);
   expect({ rate, storedMs, gaps, undecoded }).toEqual({
     rate: 16_000,
     storedMs: { caller: 1_000, agent: 1_000 },
@@ -76,7 +79,9 @@ test('a side in G.722 keeps its upper band, and one in G.711 stands beside it at
 
 test('Opus stands by its clock of 48 kHz', () => {
   const packets = frames(encodeOpus(tone(3_000, 16_000), 16_000), 111, 960, 'caller');
-  const { samples, rate, storedMs } = aligned(packets, { caller: { 111: 'opus/48000/2' }, agent: {} });
+  const result = aligned(packets, { caller: { 111: 'opus/48000/2' }, agent: {} });
+  const { rate, storedMs } = result;
+  const samples = samplesOf(result);
   expect(storedMs.caller).toBe(1_000);
   expect(share(samples.caller, 3_000, rate)).toBeGreaterThan(0.6);
 });
@@ -85,16 +90,15 @@ test('packets that came out of order are decoded as they were sent', () => {
   const packets = frames(cut(new G722Encoder().encode(tone(1_000, 16_000))), 9, 160, 'caller');
   const swapped = packets.map((each, at) => packets[at % 2 === 0 ? at + 1 : at - 1] ?? each);
   const codecs = { caller: { 9: 'G722/8000' }, agent: {} };
-  expect(aligned(swapped, codecs).samples).toEqual(aligned(packets, codecs).samples);
+  expect(samplesOf(aligned(swapped, codecs))).toEqual(samplesOf(aligned(packets, codecs)));
 });
 
 test('a codec that came in the middle of a call is known by its static number, and decoded in its turn', () => {
   const before = frames(cut(encodePcma(tone(1_000, 8_000))), 8, 160, 'caller').slice(0, 25);
   const after = frames(cut(new G722Encoder().encode(tone(1_000, 16_000))), 9, 160, 'caller').slice(25);
-  const { samples, rate, storedMs } = aligned([...before, ...after], {
-    caller: { 8: 'PCMA/8000' },
-    agent: {},
-  });
+  const result = aligned([...before, ...after], { caller: { 8: 'PCMA/8000' }, agent: {} });
+  const { rate, storedMs } = result;
+  const samples = samplesOf(result);
   expect(storedMs.caller).toBe(1_000);
   expect(share(samples.caller, 1_000, rate, [0.1, 0.4])).toBeGreaterThan(0.9);
   expect(share(samples.caller, 1_000, rate, [0.6, 0.9])).toBeGreaterThan(0.9);
