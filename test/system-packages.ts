@@ -19,6 +19,7 @@ export interface SystemPackage {
 export const systemPackages: readonly SystemPackage[] = [
   { program: 'sipp', debian: 'sip-tester', usedBy: 'tests' },
   { program: 'baresip', debian: 'baresip-core', usedBy: 'tests' },
+  { program: 'linphonec', debian: 'linphone-cli', usedBy: 'tests' },
   { program: 'kamailio', debian: 'kamailio', usedBy: 'tests' },
   { program: 'redis-server', debian: 'redis-server', usedBy: 'tests' },
   { program: 'tshark', debian: 'tshark', usedBy: 'tests' },

@@ -14,10 +14,12 @@ import { announceOnAnswer } from './on-answer.ts';
 import type { Outcome } from './outcome.ts';
 import { judgeQuality } from './quality.ts';
 import { passThrough, type PassedCall } from './pass-through.ts';
-import { readReplaces, writeReplaces } from '../sip/replaces.ts';
+import { callingIn } from './newcomer.ts';
+import type { EnteredCall } from './registry.ts';
+import { readReplaces } from '../sip/replaces.ts';
 import { parties, type SelectedCall } from './selected.ts';
 import { trace } from './trace.ts';
-import { renamed } from './transfer.ts';
+import { replacedBy } from './transfer.ts';
 import { whyWithheld, type Withheld } from './withheld.ts';
 
 /** Carries a call from its INVITE to its end, and leaves nothing of it behind. */
@@ -31,11 +33,12 @@ export async function carryCall(invite: Invite, house: House): Promise<Outcome> 
     direction: invite.from.kind === 'trunk' ? 'inbound' : 'outbound',
     since: house.now(),
   });
+  if (untouched === undefined) enterParties(listed, invite, house);
   const call: PassedCall = { invite, house, listed, rule };
   let outcome: Outcome | undefined;
   try {
     const replaces = invite.header('Replaces');
-    if (replaces !== undefined) outcome = await passReplacing(call, replaces);
+    if (replaces !== undefined) outcome = await comeInto(call, replaces);
     else if (untouched !== undefined) outcome = await passUntouched(call, untouched);
     else if (rule === undefined) outcome = await passThrough(call, { kind: 'unmatched' });
     else outcome = await carrySampled(call, rule);
@@ -57,11 +60,21 @@ export async function carryCall(invite: Invite, house: House): Promise<Outcome> 
         answered,
         recorded: kind === 'recorded',
         quality: outcome?.quality,
+        parties: listed.parties.length > 2 ? listed.parties : undefined,
       })
       .catch((error: unknown) =>
         house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
       );
   }
+}
+
+/** The first two: one outside, one on the PBX's side. */
+function enterParties(listed: EnteredCall, invite: Invite, house: House): void {
+  const inbound = invite.from.kind === 'trunk';
+  const { caller, agent } = parties(invite, inbound, house);
+  listed.outside.set('caller', inbound ? invite.caller : invite.called);
+  listed.enterParty('caller', caller, listed.facts.since);
+  listed.enterParty('agent', agent, listed.facts.since);
 }
 
 type Untouched = 'emergency' | 'bypassed' | 'inner';
@@ -88,19 +101,28 @@ async function passUntouched(call: PassedCall, kind: Untouched): Promise<Outcome
 }
 
 /**
- * Carries a call that takes the place of a dialog of another one (RFC 3891): the far end behind knows it by its own leg's
- * names. It is the same conversation once more, so it is not drawn; one that names no dialog of ours has no call to join.
+ * A call that takes the place of a dialog of another one (RFC 3891) comes into that call: it is the same conversation, so it is
+ * not drawn, and its leg is the other call's from then on. Whoever knows both tags of a dialog was told them by one of its ends.
  */
-async function passReplacing(call: PassedCall, value: string): Promise<Outcome> {
-  const { invite, house } = call;
+async function comeInto({ invite, house }: PassedCall, value: string): Promise<Outcome> {
   const replaces = readReplaces(value);
-  const known = replaces === undefined ? undefined : renamed(replaces, house.calls);
-  if (known === undefined) {
-    invite.reject(481);
-    return { kind: 'rejected', answered: false, hungUpBy: undefined, detail: '481' };
-  }
-  void trace(house, { kind: 'call.linked', call: invite.call, of: known.call, passes: 0 });
-  return passThrough(call, { kind: 'inner', headers: { Replaces: writeReplaces(known.replaces) } });
+  const seat = replaces === undefined ? undefined : replacedBy(replaces, house.calls);
+  const rejected = (status: number, reason?: string): Outcome => {
+    invite.reject(status, reason);
+    return { kind: 'rejected', answered: false, hungUpBy: undefined, detail: String(status) };
+  };
+  if (replaces === undefined || seat === undefined) return rejected(481);
+  // It was to be picked up only while it rings, and it was answered (RFC 3891 section 3).
+  if (replaces.earlyOnly) return rejected(486);
+  const settled = await seat.pair.arrivals.ask({
+    side: seat.side,
+    by: 'pickup',
+    newcomer: callingIn(invite, house),
+    progress: () => Promise.resolve(),
+  });
+  if (!settled.seated) return rejected(settled.status, settled.reason);
+  await trace(house, { kind: 'call.linked', call: invite.call, of: seat.call.facts.call, passes: 0 });
+  return { kind: 'inner', answered: true, hungUpBy: undefined, detail: 'replaces' };
 }
 
 function matchRule(invite: Invite, house: House): CampaignRule | undefined {

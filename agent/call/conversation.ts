@@ -7,13 +7,13 @@ import { Pair, type Legs, type PairEnd } from './legs.ts';
 import { callLimit, type CallLimit } from './limit.ts';
 import { mandatedRefusal } from './mandated.ts';
 import { leaveMedia, speakAlike } from './media-path.ts';
-import { agentDesk, obey } from './orders.ts';
+import { agentDesk, obey, type AgentDesk } from './orders.ts';
 import type { Outcome } from './outcome.ts';
 import type { SelectedCall } from './selected.ts';
 import { watchSilence } from './silence.ts';
 import { Tape } from './tape.ts';
-import { carryTransfer, interceptTransfers, watchIdentities } from './parties.ts';
-import { Transfers } from './transfer.ts';
+import { carryArrival, watchIdentities } from './parties.ts';
+import { interceptTransfers } from './transfer.ts';
 import { whyWithheldFrom } from './withheld.ts';
 
 const never = new AbortController().signal;
@@ -39,6 +39,7 @@ export interface Conversation extends Talk {
   call: SelectedCall;
   tape: Tape;
   watch: RefusalWatch;
+  desk: AgentDesk;
   state: {
     /** The refusal has been dealt with. */
     refused: boolean;
@@ -64,11 +65,12 @@ export async function converse(
 ): Promise<Outcome> {
   const { media, house, listed } = call;
   const { pair, talking } = talk;
-  listed.legs = [pair.legs.caller, pair.legs.agent];
+  listed.pair = pair;
   const faxed = new AbortController();
   await using tape = new Tape(call);
   const state = { refused: false, away: false, stays: false };
-  const conversation: Conversation = { ...talk, call, tape, watch, state };
+  using desk = agentDesk(call, pair);
+  const conversation: Conversation = { ...talk, call, tape, watch, state, desk };
   pair.crossing = anchoredCrossing(media, {
     changed: () => tape.follow(media),
     faxed: () => {
@@ -76,9 +78,7 @@ export async function converse(
       faxed.abort();
     },
   });
-  using _desk = agentDesk(call, pair);
-  const transfers = new Transfers();
-  interceptTransfers(call, pair, transfers);
+  interceptTransfers(call, pair);
   watchIdentities(call, pair);
   state.away = !(await speakAlike(pair, media));
   const withheld = whyWithheldFrom(pair.legs.agent.remoteTarget, call);
@@ -90,6 +90,7 @@ export async function converse(
   const heedRefusal = async (): Promise<void> => {
     if (!watch.refused.aborted || state.refused) return;
     state.refused = true;
+    listed.refused = true;
     await tape.refuse(watch);
     if (call.rule.constraint.onRefusal === 'end-call') talk.limit.end(mandatedRefusal);
   };
@@ -106,7 +107,7 @@ export async function converse(
       faxed: whenAborted(state.away ? never : faxed.signal),
       silent: state.away ? whenAborted(never) : silent,
       ordered: (signal) => listed.ordered(signal),
-      transfer: (signal) => transfers.asked(signal),
+      arrival: (signal) => pair.arrivals.asked(signal),
     });
     // Stopped before the refusal is looked at: one in the same instant as the hang-up still counts (I2).
     if (turn.won === 'ended') await tape.stop();
@@ -136,8 +137,8 @@ export async function converse(
       case 'ordered':
         await obey(conversation);
         break;
-      case 'transfer':
-        await carryTransfer(conversation, transfers, heedRefusal);
+      case 'arrival':
+        await carryArrival(conversation, heedRefusal);
         break;
       default:
         assertNever(turn);

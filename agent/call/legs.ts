@@ -5,12 +5,14 @@
  */
 import type { Side } from '../../config/units.ts';
 import type { InDialogRequest, InDialogResponse, Leg, LegEnd, Reoffer, ReofferAnswer } from '../sip/leg.ts';
+import { Arrivals } from './arrivals.ts';
 import { otherSide, type Crossing } from './crossing.ts';
 import { after, firstOf, whenAborted } from './first-of.ts';
 
 export type Legs = Record<Side, Leg>;
 
 const sides = ['caller', 'agent'] as const;
+const never = new AbortController().signal;
 
 /** Which far end hung up, or that we did. */
 export interface PairEnd {
@@ -35,13 +37,21 @@ interface Turn {
 /** Two legs that are tied together. */
 export class Pair {
   readonly legs: Legs;
+  /** On which sides another one sits than in the beginning. */
+  readonly replaced = new Set<Side>();
   /** How offers cross from now on: directly, or anchored. */
   crossing: Crossing;
   /** What is done with requests that are passed along; by default nothing. */
   intercept: Intercept = (_from, request, pass) => pass(request);
+  /** Who asks to come in. */
+  readonly arrivals = new Arrivals();
   /** The negotiation that is open: the far ends' or ours. Two offers must not cross (RFC 3261 section 14.2). */
   #open: Turn | undefined;
   #tied = new AbortController();
+  /** Whoever is here asked for another one in its place: its own end is not the call's. */
+  #leaving: Side | undefined;
+  /** This side's leg goes on in another call. */
+  #released: Side | undefined;
 
   constructor(legs: Legs, crossing: Crossing) {
     this.legs = { ...legs };
@@ -56,15 +66,39 @@ export class Pair {
   /** Puts another leg in a side's place; the one that was there is the caller's to end. */
   replace(side: Side, leg: Leg): void {
     this.legs[side] = leg;
+    this.replaced.add(side);
     this.#tie(side);
-    this.#tied.abort();
-    this.#tied = new AbortController();
+    this.#lookAgain();
+  }
+
+  /** While this is held, a side that hangs up does not end the call: another one is about to take its place. */
+  leaves(side: Side): Disposable {
+    this.#leaving = side;
+    this.#lookAgain();
+    return {
+      [Symbol.dispose]: () => {
+        this.#leaving = undefined;
+        this.#lookAgain();
+      },
+    };
+  }
+
+  /** This side's leg is another call's from now on: the other one is hung up and the pair is over. */
+  release(side: Side): void {
+    this.legs[side].move();
+    this.#released = side;
+    this.#lookAgain();
   }
 
   /** Negotiates by ourselves when no other negotiation is open; a far end's offer meanwhile is asked to wait (491). */
   async inTurn<T>(work: () => Promise<T>): Promise<T> {
     while (this.#open !== undefined) await this.#open.over;
     return await this.#negotiate(work);
+  }
+
+  /** The same if no other negotiation is open now; undefined, and nothing done, when one is. */
+  async tryTurn<T>(work: () => Promise<T>): Promise<T | undefined> {
+    return this.#open === undefined ? await this.#negotiate(work) : undefined;
   }
 
   /** Our own offer to one side, again after a 491 when its time has come (RFC 3261 section 14.1), four times at most. */
@@ -86,18 +120,30 @@ export class Pair {
     for (;;) {
       const { caller, agent } = this.legs;
       const first = await firstOf({
-        caller: whenAborted(caller.ended),
-        agent: whenAborted(agent.ended),
+        caller: whenAborted(this.#leaving === 'caller' ? never : caller.ended),
+        agent: whenAborted(this.#leaving === 'agent' ? never : agent.ended),
         tacet: whenAborted(limit),
-        replaced: whenAborted(this.#tied.signal),
+        changed: whenAborted(this.#tied.signal),
       });
-      if (first.won === 'replaced') continue;
+      if (this.#released !== undefined) {
+        const asker = otherSide(this.#released);
+        this.arrivals.close();
+        await this.legs[asker].hangUp();
+        return { by: asker, reason: undefined };
+      }
+      if (first.won === 'changed') continue;
       const ended = first.won === 'tacet' ? undefined : (first.value as LegEnd);
       const by = ended?.by === 'peer' && first.won !== 'tacet' ? first.won : 'tacet';
       const reason = ended?.reason ?? (typeof limit.reason === 'string' ? limit.reason : undefined);
+      this.arrivals.close();
       await Promise.all(sides.map((side) => this.legs[side].hangUp(reason)));
       return { by, reason };
     }
+  }
+
+  #lookAgain(): void {
+    this.#tied.abort();
+    this.#tied = new AbortController();
   }
 
   #tie(side: Side): void {

@@ -53,15 +53,10 @@ async function stay(media: MediaSession | undefined, offer: string): Promise<str
 /**
  * Brings us into the media of a call that flows directly: both sides are known to the media plane before either is asked
  * to send its media to us. If one refuses, the other goes back to where it was and nothing has changed.
- *
- * @param srtp what the site wants of the peer of each leg
  */
-export function enterMedia(
-  pair: Pair,
-  media: MediaSession,
-  srtp: Record<Side, SrtpPolicy>,
-): Promise<boolean> {
+export function enterMedia(pair: Pair, media: MediaSession): Promise<boolean> {
   return pair.inTurn(async () => {
+    const srtp = { caller: pair.legs.caller.peer.srtp, agent: pair.legs.agent.peer.srtp };
     const told = { caller: pair.legs.caller.agreed, agent: pair.legs.agent.agreed };
     const before = { caller: told.caller.local, agent: told.agent.local };
     const keyed = { caller: false, agent: false };

@@ -3,28 +3,26 @@ import { MediaUnavailable, type MediaSession } from '../../media/plane.ts';
 import { hearRefusal } from './announcement.ts';
 import { converse, type Talk } from './conversation.ts';
 import { keypadOf } from './keys.ts';
+import { lawTogether } from './law-together.ts';
 import { enterMedia } from './media-path.ts';
 import { whyNoOrder, writeOrder } from './orders.ts';
 import type { Outcome } from './outcome.ts';
 import type { PassedCall } from './pass-through.ts';
-import type { Side } from '../../config/units.ts';
-import type { SrtpPolicy } from '../../media/srtp/agreement.ts';
 import type { Obeyed, PendingOrder } from './registry.ts';
 import type { SelectedCall } from './selected.ts';
 import type { Tape } from './tape.ts';
-import { tell } from './telling.ts';
+import { tellEverybody } from './telling.ts';
 
 /**
- * Carries out an order about a call whose media flows directly; `srtp` is what the site wants of each leg's peer. Gives the call's outcome when it was brought in and carried to its
+ * Carries out an order about a call whose media flows directly. Gives the call's outcome when it was brought in and carried to its
  * end, and undefined when the call goes on as it was.
  */
 export async function recordOnDemand(
   passed: PassedCall,
   talk: Talk,
   order: PendingOrder,
-  srtp: Record<Side, SrtpPolicy>,
 ): Promise<Outcome | undefined> {
-  const { invite, house, rule, listed } = passed;
+  const { invite, house, listed } = passed;
   const refuse = async (why: string): Promise<Outcome | undefined> => {
     const obeyed: Obeyed = { done: false, why };
     await writeOrder({ invite, house }, order, obeyed);
@@ -32,7 +30,9 @@ export async function recordOnDemand(
     return undefined;
   };
   if (order.verb !== 'record') return await refuse('nothing is being recorded');
-  if (rule === undefined) return await refuse('no campaign allows it');
+  if (passed.rule === undefined) return await refuse('no campaign allows it');
+  const { pair } = talk;
+  const rule = lawTogether({ ...passed, rule: passed.rule }, pair, 'caller');
   const forbidden = whyNoOrder(rule);
   if (forbidden !== undefined) return await refuse(forbidden);
 
@@ -44,13 +44,12 @@ export async function recordOnDemand(
     throw error;
   }
   await using _session = media;
-  const { pair } = talk;
-  if (!(await enterMedia(pair, media, srtp)))
+  if (!(await enterMedia(pair, media)))
     return await refuse('a party did not agree; the call goes on as it was');
 
   const call: SelectedCall = { invite, rule, media, house, listed };
   using watch = hearRefusal(keypadOf(media.caller, pair.legs.caller, house.now), rule.campaign.refusalKeys);
-  const announced = await tell(call, watch, pair.ended);
+  const announced = await tellEverybody(call, pair, watch);
   const told = announced.kind === 'told';
   // The ledger knows of the order before it knows of the recording.
   await writeOrder({ invite, house }, order, { done: told });

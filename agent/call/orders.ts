@@ -7,35 +7,52 @@ import type { Pair } from './legs.ts';
 import type { Obeyed, PendingOrder, Verb } from './registry.ts';
 import type { CampaignRule } from './rules.ts';
 import type { SelectedCall } from './selected.ts';
-import { tell } from './telling.ts';
+import { tellEverybody } from './telling.ts';
 import { trace } from './trace.ts';
 import { whyWithheldFrom } from './withheld.ts';
+
+/** What an agent can order from the telephone. */
+export interface AgentDesk extends Disposable {
+  /** Listens to who is on the agent's side now; an outside party there gives no orders. */
+  listen(): void;
+}
 
 /**
  * Listens to the agent for the length of the conversation: the campaign's codes pressed on the telephone, and an INFO
  * with the header `Record: on` or `Record: off` that telephones with a record key send.
  */
-export function agentDesk({ rule, media, house, listed }: SelectedCall, pair: Pair): Disposable {
-  const listening = new DisposableStack();
+export function agentDesk(call: SelectedCall, pair: Pair): AgentDesk {
+  const { listed } = call;
+  let codes = new DisposableStack();
+  const listen = (): void => {
+    codes.dispose();
+    codes = new DisposableStack();
+    if (!listed.outside.has('agent')) listenForCodes(call, pair, codes);
+  };
+  listen();
+  const { intercept } = pair;
+  pair.intercept = async (from, request, pass) => {
+    const wish = request.method === 'INFO' && from === 'agent' ? request.headers['record'] : undefined;
+    if (wish === undefined || listed.outside.has('agent')) return await intercept(from, request, pass);
+    const verb = wish.trim().toLowerCase() === 'off' ? 'pause' : 'resume';
+    return asResponse(await listed.give(verb, { by: 'agent', reason: 'record key' }));
+  };
+  return { listen, [Symbol.dispose]: () => codes.dispose() };
+}
+
+function listenForCodes(
+  { rule, media, house, listed }: SelectedCall,
+  pair: Pair,
+  codes: DisposableStack,
+): void {
   const { pause, resume } = rule.campaign.agentCodes;
   const keypad = keypadOf(media.agent, pair.legs.agent, house.now);
   const byCode = (code: string | undefined, verb: Verb): void => {
     if (code === undefined) return;
-    listening.use(
-      onCode(keypad, code, () => void listed.give(verb, { by: 'agent', reason: 'code pressed' })),
-    );
+    codes.use(onCode(keypad, code, () => void listed.give(verb, { by: 'agent', reason: 'code pressed' })));
   };
   byCode(pause, 'pause');
   byCode(resume, 'resume');
-
-  const { intercept } = pair;
-  pair.intercept = async (from, request, pass) => {
-    const wish = request.method === 'INFO' && from === 'agent' ? request.headers['record'] : undefined;
-    if (wish === undefined) return await intercept(from, request, pass);
-    const verb = wish.trim().toLowerCase() === 'off' ? 'pause' : 'resume';
-    return asResponse(await listed.give(verb, { by: 'agent', reason: 'record key' }));
-  };
-  return listening;
 }
 
 function asResponse(obeyed: Obeyed): InDialogResponse {
@@ -99,7 +116,7 @@ async function record({ call, pair, tape, watch, state }: Conversation): Promise
   if (state.away) return { done: false, why: 'its media no longer passes here' };
   const forbidden = whyNoOrder(call.rule) ?? whyWithheldFrom(pair.legs.agent.remoteTarget, call);
   if (forbidden !== undefined) return { done: false, why: forbidden };
-  const announced = await tell(call, watch, pair.ended);
+  const announced = await tellEverybody(call, pair, watch);
   if (announced.kind !== 'told') return { done: false, why: `the caller was ${announced.kind}` };
   await tape.start();
   return tape.running ? { done: true } : { done: false, why: tape.detail ?? 'not taken by the store' };

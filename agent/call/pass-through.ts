@@ -1,6 +1,5 @@
 /** A call that is not recorded: signalling only. The parties' SDP is untouched, media flows directly. */
-import type { Side } from '../../config/units.ts';
-import type { SrtpPolicy } from '../../media/srtp/agreement.ts';
+import { assertNever } from '../../config/errors.ts';
 import { notYet, type EarlyDialog } from '../sip/early-dialog.ts';
 import type { Invite } from '../sip/invite.ts';
 import { InviteCancelled } from '../sip/invite.ts';
@@ -15,15 +14,14 @@ import { recordOnDemand } from './on-demand.ts';
 import { outcomeOfStatus, type Outcome, type OutcomeKind } from './outcome.ts';
 import type { EnteredCall } from './registry.ts';
 import { callRoute } from './routes.ts';
-import { withDialogsRenamed } from './transfer.ts';
+import { carryArrivalDirect } from './parties.ts';
+import { interceptTransfers } from './transfer.ts';
 
 /** What a call that got through is to be called, and who wants to know when it does. */
 export interface PassedAs {
   kind: Extract<OutcomeKind, 'unselected' | 'unmatched' | 'unrecorded' | 'emergency' | 'bypassed' | 'inner'>;
   detail?: string;
   onAnswered?: () => void;
-  /** Headers of the INVITE that goes on, besides the caller's. */
-  headers?: Record<string, string>;
 }
 
 export interface PassedCall {
@@ -38,16 +36,11 @@ export interface PassedCall {
 export async function passThrough(call: PassedCall, passed: PassedAs): Promise<Outcome> {
   const { invite, house } = call;
   const { body: sdp, contentType } = invite;
-  const { headers } = passed;
   let early: string | undefined;
-  let asked = invite.from.srtp;
   let ringing: Pick<EarlyDialog, 'update'> | undefined;
   invite.early.onUpdate((offer) => (ringing === undefined ? notYet(offer) : ringing.update(offer)));
   const dialled = await callRoute(invite, house, {
-    body: (to) => {
-      asked = to.srtp;
-      return Promise.resolve(sdp === undefined ? { sdp, headers } : { sdp, contentType, headers });
-    },
+    body: () => Promise.resolve(sdp === undefined ? { sdp } : { sdp, contentType }),
     onProgress: (status, described, far) => {
       early = described ?? early;
       ringing = far.early;
@@ -88,42 +81,46 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
     passed.onAnswered?.();
     const inbound = invite.from.kind === 'trunk';
     const legs = inbound ? { caller: near, agent: far } : { caller: far, agent: near };
-    const [callers, agents] = inbound ? [invite.from.srtp, asked] : [asked, invite.from.srtp];
     using limit = callLimit(house);
     const pair = new Pair(legs, directCrossing);
-    return await talk(
-      call,
-      passed,
-      { pair, talking: pair.carry(limit.signal), limit },
-      { caller: callers, agent: agents },
-    );
+    return await talk(call, passed, { pair, talking: pair.carry(limit.signal), limit });
   } catch (error) {
     if (!(error instanceof InviteCancelled) && !invite.cancelled.aborted) throw error;
     if (dialled.kind === 'offered') await dialled.release();
     return { kind: 'abandoned', answered: false, hungUpBy: 'caller', detail: undefined };
   } finally {
-    await (far ?? (dialled.kind === 'answered' ? dialled.leg : undefined))?.hangUp();
+    await (far ?? (dialled.kind === 'answered' ? dialled.leg : undefined))?.[Symbol.asyncDispose]();
   }
 }
 
 /** Nobody listens, until the call ends or somebody orders it to be recorded. */
-async function talk(
-  call: PassedCall,
-  { kind, detail }: PassedAs,
-  talk: Talk,
-  srtp: Record<Side, SrtpPolicy>,
-): Promise<Outcome> {
-  const { listed, house } = call;
+async function talk(call: PassedCall, { kind, detail }: PassedAs, talk: Talk): Promise<Outcome> {
+  const { listed } = call;
   const { pair, talking } = talk;
-  pair.intercept = (_from, request, pass) => pass(withDialogsRenamed(request, house.calls));
-  listed.legs = [pair.legs.caller, pair.legs.agent];
+  interceptTransfers(call, pair);
+  listed.pair = pair;
   for (;;) {
     listed.state = 'passing';
-    const turn = await firstOf({ ended: () => talking, ordered: (over) => listed.ordered(over) });
-    if (turn.won === 'ended') return { kind, answered: true, hungUpBy: turn.value.by, detail };
-    const order = listed.take();
-    const recorded = order === undefined ? undefined : await recordOnDemand(call, talk, order, srtp);
-    if (recorded !== undefined) return recorded;
+    const turn = await firstOf({
+      ended: () => talking,
+      ordered: (over) => listed.ordered(over),
+      arrival: (over) => pair.arrivals.asked(over),
+    });
+    switch (turn.won) {
+      case 'ended':
+        return { kind, answered: true, hungUpBy: turn.value.by, detail };
+      case 'arrival':
+        await carryArrivalDirect(call, pair);
+        break;
+      case 'ordered': {
+        const order = listed.take();
+        const recorded = order === undefined ? undefined : await recordOnDemand(call, talk, order);
+        if (recorded !== undefined) return recorded;
+        break;
+      }
+      default:
+        assertNever(turn);
+    }
   }
 }
 

@@ -3,8 +3,9 @@
  * they are in, and record, pause, resume, stop. An order is carried out by the call's own story, and is only said to be done
  * when it is: a pause, when the media plane has confirmed it (I-13).
  */
-import type { CallId, EpochMicros } from '../../config/units.ts';
+import type { CallId, EpochMicros, Side } from '../../config/units.ts';
 import type { Leg } from '../sip/leg.ts';
+import type { Pair } from './legs.ts';
 
 /** Who orders it and why: both are written to the ledger. */
 export interface Order {
@@ -40,6 +41,8 @@ export interface PendingOrder extends Order {
   readonly verb: Verb;
   readonly answer: (obeyed: Obeyed) => void;
 }
+
+const sides = ['caller', 'agent'] as const;
 
 export class CallRegistry {
   readonly #calls = new Map<CallId, EnteredCall>();
@@ -78,13 +81,13 @@ export class CallRegistry {
     return this.#give(call, 'stop', order);
   }
 
-  /** The pair of legs, one of which its far end knows by these names; which leg it is, and the other one. */
-  findLegs(named: DialogName): { call: CallId; named: Leg; other: Leg } | undefined {
-    for (const { facts, legs } of this.#calls.values()) {
-      const index = legs.findIndex(({ dialog }) => isNamed(dialog, named));
-      const [one, other] = index === 1 ? [legs[1], legs[0]] : legs;
-      if (index >= 0 && one !== undefined && other !== undefined)
-        return { call: facts.call, named: one, other };
+  /** The call that has a dialog which its far end knows by these names, and the side that this far end is on. */
+  find(named: DialogName): { call: EnteredCall; pair: Pair; side: Side } | undefined {
+    for (const call of this.#calls.values()) {
+      const { pair } = call;
+      if (pair === undefined) continue;
+      const side = sides.find((each) => isNamed(pair.legs[each].dialog, named));
+      if (side !== undefined) return { call, pair, side };
     }
     return undefined;
   }
@@ -108,12 +111,28 @@ function isNamed(dialog: Leg['dialog'], { callId, ourTag, theirTag }: DialogName
   return dialog.callId === callId && dialog.localTag === ourTag && dialog.remoteTag === theirTag;
 }
 
+/** Who was on one side of a call, and when. */
+export interface PartyOnCall {
+  side: Side;
+  /** Pseudonym. */
+  party: string;
+  from: EpochMicros;
+  /** Undefined: to the end. */
+  to?: EpochMicros;
+}
+
 /** One call's place in the registry: its state to be told, orders to be taken. Leaving it refuses what is still asked. */
 export class EnteredCall implements Disposable {
   readonly facts: Omit<CallInProgress, 'state'>;
   state: CallState = 'setting-up';
-  /** The dialogs of the call once there are two. */
-  legs: readonly Leg[] = [];
+  /** The two legs of the call once there are two. */
+  pair: Pair | undefined;
+  /** Numbers of the parties who are outside, whom the law protects: to be told before they are recorded (I1). */
+  readonly outside = new Map<Side, string>();
+  /** Everybody who is or was on the call, as they came. */
+  readonly parties: PartyOnCall[] = [];
+  /** Somebody on the call said no to a recording: it counts until they hang up (I2). */
+  refused = false;
   readonly #leave: () => void;
   readonly #orders: PendingOrder[] = [];
   #wake: () => void = () => undefined;
@@ -121,6 +140,17 @@ export class EnteredCall implements Disposable {
   constructor(facts: Omit<CallInProgress, 'state'>, leave: () => void) {
     this.facts = facts;
     this.#leave = leave;
+  }
+
+  /** Another party is on one side from now on. */
+  enterParty(side: Side, party: string, now: EpochMicros): void {
+    const before = this.parties.findLast((each) => each.side === side);
+    if (before !== undefined) before.to = now;
+    this.parties.push({ side, party, from: now });
+  }
+
+  partyOn(side: Side): string | undefined {
+    return this.parties.findLast((each) => each.side === side)?.party;
   }
 
   give(verb: Verb, order: Order): Promise<Obeyed> {

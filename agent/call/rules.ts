@@ -18,6 +18,8 @@ export interface CampaignRule {
 export interface RuledCall {
   /** Numbers of the outside parties. */
   outside: readonly string[];
+  /** The one of them who is spoken to, in its language; where it is left out, any of them. */
+  addressee?: string | undefined;
   header: (name: string) => string | undefined;
   /** ISO 8601 date. */
   today: string;
@@ -63,7 +65,10 @@ export async function prepareRules(
   return (campaign, call) => {
     const constraint = law.constrain(campaign, call);
     const { usual, translations } = spoken.get(campaign.name)!;
-    const { prompt, consentPrompt } = translationFor(campaign, translations, call) ?? usual;
+    const { outside, addressee, header } = call;
+    const spokenTo = addressee === undefined ? outside : [addressee];
+    const { prompt, consentPrompt } =
+      translationFor(campaign, translations, { outside: spokenTo, header }) ?? usual;
     return { campaign, constraint, prompt: constraint.mode === 'consent' ? consentPrompt : prompt };
   };
 }
@@ -72,7 +77,7 @@ export async function prepareRules(
 function translationFor(
   campaign: Campaign,
   translations: readonly Translated[],
-  { outside, header }: RuledCall,
+  { outside, header }: Pick<RuledCall, 'outside' | 'header'>,
 ): Translated | undefined {
   if (translations.length === 0) return undefined;
   const chosen = translations.find(

@@ -6,7 +6,7 @@ import { retainUntil } from '../law/retention.ts';
 import type { RefusalWatch } from './announcement.ts';
 import { Recording, type Silence } from './recording.ts';
 import type { CallState } from './registry.ts';
-import { parties, type SelectedCall } from './selected.ts';
+import type { SelectedCall } from './selected.ts';
 import { writeRefusal } from './telling.ts';
 
 const never = new AbortController().signal;
@@ -48,7 +48,7 @@ export class Tape implements AsyncDisposable {
 
   /** Starts a recording; when nothing takes it, the call goes on unrecorded and `detail` says why (I4). */
   async start(): Promise<void> {
-    const { invite, rule, media, house } = this.#call;
+    const { invite, rule, media, house, listed } = this.#call;
     const { campaign, constraint } = rule;
     try {
       const recording = await Recording.start(
@@ -58,7 +58,7 @@ export class Tape implements AsyncDisposable {
           campaign,
           constraint,
           retainUntil: retainUntil(new Date(), constraint),
-          parties: parties(invite, campaign.direction === 'inbound', house),
+          parties: { caller: listed.partyOn('caller') ?? '', agent: listed.partyOn('agent') ?? '' },
         },
         house,
       );
@@ -100,7 +100,7 @@ export class Tape implements AsyncDisposable {
     const { invite, house } = this.#call;
     if (why === undefined) house.metrics.recordingKept();
     else house.metrics.recordingFailed(why);
-    this.detail = why ?? (reason === 'hangup' ? undefined : reason);
+    this.detail = why ?? (reason === 'hangup' || reason === 'transfer' ? undefined : reason);
     house.log.info({ call: invite.call, recording: recording.id, reason, why }, 'recording closed');
   }
 

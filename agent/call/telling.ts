@@ -1,6 +1,9 @@
 /** Telling the outside party, with its trace: what was played, how far, and how the window ended (I1, I6). */
 import type { Side } from '../../config/units.ts';
-import { announce, announcementOf, type Announced, type RefusalWatch } from './announcement.ts';
+import { announce, announcementOf, hearRefusal, type Announced, type RefusalWatch } from './announcement.ts';
+import { keypadOf } from './keys.ts';
+import { lawTogether } from './law-together.ts';
+import type { Pair } from './legs.ts';
 import type { SelectedCall } from './selected.ts';
 import { trace } from './trace.ts';
 
@@ -15,7 +18,43 @@ export async function tell(
   listed.state = 'telling';
   const announced = await announce(media[side], announcementOf(rule, house.now()), watch, ended);
   if (announced.kind === 'no-consent') watch.declined = true;
-  return (await writeAnnounced(call, announced, watch)) ? announced : { kind: 'untraced' };
+  return (await writeAnnounced(call, announced, watch, side)) ? announced : { kind: 'untraced' };
+}
+
+/**
+ * Tells the party that is on one side now. Who came in is heard from now on, for itself and for the call; the one who was there
+ * from the beginning has been heard all along.
+ */
+export async function tellParty(
+  call: SelectedCall,
+  pair: Pair,
+  watch: RefusalWatch,
+  side: Side,
+): Promise<Announced | { kind: 'untraced' }> {
+  const { media, house } = call;
+  if (pair.replaced.size > 0) call.rule = lawTogether(call, pair, side);
+  if (side === 'caller' && !pair.replaced.has(side)) return await tell(call, watch, pair.ended);
+  const keypad = keypadOf(media[side], pair.legs[side], house.now);
+  const theirs = hearRefusal(keypad, call.rule.campaign.refusalKeys, house.now());
+  watch.join(theirs);
+  const announced = await tell(call, theirs, pair.ended, side);
+  watch.traced ||= theirs.traced;
+  watch.declined ||= theirs.declined;
+  return announced;
+}
+
+/** Tells everybody who is outside, one after the other; what the first that was not told answered, or the last. */
+export async function tellEverybody(
+  call: SelectedCall,
+  pair: Pair,
+  watch: RefusalWatch,
+): Promise<Announced | { kind: 'untraced' }> {
+  let announced = await tellParty(call, pair, watch, 'caller');
+  for (const side of call.listed.outside.keys()) {
+    if (side === 'caller' || announced.kind !== 'told') continue;
+    announced = await tellParty(call, pair, watch, side);
+  }
+  return announced;
 }
 
 /** Writes what was played and how the window ended; false when it cannot be written: nothing may then be recorded (I6). */
@@ -23,12 +62,14 @@ async function writeAnnounced(
   { invite, rule, house }: SelectedCall,
   announced: Announced,
   watch: RefusalWatch,
+  side: Side,
 ): Promise<boolean> {
   if (announced.kind === 'refused' && !(await writeRefusal({ invite, house }, watch))) return false;
   if (!('played' in announced) || announced.played === undefined) return true;
   const { name, hash } = rule.prompt;
   const { played } = announced;
-  if (!(await trace(house, { kind: 'call.told', call: invite.call, prompt: name, hash, ...played })))
+  const whom = side === 'caller' ? {} : { side };
+  if (!(await trace(house, { kind: 'call.told', call: invite.call, prompt: name, hash, ...whom, ...played })))
     return false;
   if (announced.kind !== 'told' || announced.consent === undefined) return true;
   return await trace(house, { kind: 'call.consented', call: invite.call, by: announced.consent });

@@ -1,14 +1,43 @@
 /** Transfers: a REFER within the call passed on with its dialogs renamed, or carried out by us (RFC 3515, RFC 5589). */
 import type { CallId, Side } from '../../config/units.ts';
-import type { Dialled } from '../sip/edge.ts';
 import type { InDialogRequest, InDialogResponse, Leg } from '../sip/leg.ts';
 import { hostPortOf, userOf } from '../sip/peer-uri.ts';
 import type { Peer } from '../sip/peers.ts';
 import { readReferTo, readReplaces, writeReferTo, writeReplaces, type Replaces } from '../sip/replaces.ts';
 import { otherSide } from './crossing.ts';
 import type { Pair } from './legs.ts';
-import type { CallRegistry } from './registry.ts';
+import { calledIn, comingFrom } from './newcomer.ts';
+import type { CallRegistry, EnteredCall } from './registry.ts';
 import type { SelectedCall } from './selected.ts';
+import { trace } from './trace.ts';
+
+/** A call as far as others come into it, recorded or not. */
+export type OngoingCall = Pick<SelectedCall, 'invite' | 'house' | 'listed'>;
+
+/** A dialog of a call of ours, by the side that its far end is on. */
+interface Seat {
+  call: EnteredCall;
+  pair: Pair;
+  side: Side;
+}
+
+/** The dialog that a far end names, as it names it. */
+export function dialogOf(replaces: Replaces, calls: CallRegistry): Seat | undefined {
+  const { callId, toTag, fromTag } = replaces;
+  return calls.find({ callId, ourTag: toTag, theirTag: fromTag });
+}
+
+/**
+ * Whose place an INVITE with Replaces asks for: the far end's dialog with us; or, named as the far end on the other side knows
+ * it, the one who talks with that far end.
+ */
+export function replacedBy(replaces: Replaces, calls: CallRegistry): Seat | undefined {
+  const { callId, toTag, fromTag } = replaces;
+  const named = calls.find({ callId, ourTag: fromTag, theirTag: toTag });
+  return (
+    dialogOf(replaces, calls) ?? (named === undefined ? undefined : { ...named, side: otherSide(named.side) })
+  );
+}
 
 /**
  * A dialog that one side names, as the far end behind it knows it: the other leg of the same call. Undefined when no call of
@@ -18,15 +47,12 @@ export function renamed(
   replaces: Replaces,
   calls: CallRegistry,
 ): { replaces: Replaces; leg: Leg; call: CallId } | undefined {
-  const { callId, toTag, fromTag, earlyOnly } = replaces;
-  const found = calls.findLegs({ callId, ourTag: toTag, theirTag: fromTag });
+  const found = dialogOf(replaces, calls);
   if (found === undefined) return undefined;
-  const { dialog } = found.other;
-  return {
-    call: found.call,
-    leg: found.other,
-    replaces: { callId: dialog.callId, toTag: dialog.remoteTag, fromTag: dialog.localTag, earlyOnly },
-  };
+  const leg = found.pair.legs[otherSide(found.side)];
+  const { callId, remoteTag: toTag, localTag: fromTag } = leg.dialog;
+  const { earlyOnly } = replaces;
+  return { call: found.call.facts.call, leg, replaces: { callId, toTag, fromTag, earlyOnly } };
 }
 
 /**
@@ -51,52 +77,91 @@ export function withDialogsRenamed(request: InDialogRequest, calls: CallRegistry
   };
 }
 
-/** A party that has been asked for: who asked, and for whom. */
-export interface Transfer {
-  by: Side;
-  uri: string;
+/** REFERs are ours to carry out where the site says so; all else is passed on with its dialogs renamed. */
+export function interceptTransfers(call: OngoingCall, pair: Pair): void {
+  const { house } = call;
+  const { intercept } = pair;
+  const handled = house.config.sip.transfers === 'handle';
+  pair.intercept = async (from, request, pass) => {
+    if (handled && request.method === 'REFER') return takeRefer(call, pair, from, request);
+    return await intercept(from, withDialogsRenamed(request, house.calls), pass);
+  };
 }
 
-/** The transfers that the far ends of a call ask for, for its story to carry out one after the other. */
-export class Transfers {
-  #asked: Transfer | undefined;
-  #wake: () => void = () => undefined;
+/** Answers a REFER: taken (202), not now (another is under way, 491), or not understood (400). */
+function takeRefer(
+  call: OngoingCall,
+  pair: Pair,
+  from: Side,
+  { headers }: InDialogRequest,
+): InDialogResponse {
+  const value = headers['refer-to'] ?? '';
+  const referTo = readReferTo(value);
+  const attended = /[?&]replaces=/iu.test(value);
+  if (referTo === undefined || (attended ? referTo.replaces === undefined : targetOf(referTo.uri) === ''))
+    return { status: 400, reason: 'Bad Refer-To' };
+  if (pair.arrivals.busy) return { status: 491, reason: 'Request Pending' };
+  const { uri, replaces } = referTo;
+  const consulted = replaces === undefined ? undefined : dialogOf(replaces, call.house.calls);
+  // The NOTIFY that says how it goes must not come before the 202.
+  setImmediate(() => {
+    if (consulted !== undefined && consulted.pair !== pair) void join(call, pair, from, consulted);
+    else void callTarget(call, pair, from, uri, replaces);
+  });
+  return { status: 202 };
+}
 
-  /** Answers a REFER: taken (202), not now (a second one, 491), or not understood (400). */
-  take(by: Side, { headers }: InDialogRequest): InDialogResponse {
-    const referTo = readReferTo(headers['refer-to'] ?? '');
-    if (referTo === undefined || targetOf(referTo.uri) === '') return { status: 400, reason: 'Bad Refer-To' };
-    if (this.#asked !== undefined) return { status: 491, reason: 'Request Pending' };
-    this.#asked = { by, uri: referTo.uri };
-    this.#wake();
-    return { status: 202 };
-  }
+/** The target of a transfer is called: blindly, or to take the place of a dialog that is none of ours (RFC 5589 section 7). */
+async function callTarget(
+  { invite, house }: OngoingCall,
+  pair: Pair,
+  side: Side,
+  uri: string,
+  replaces: Replaces | undefined,
+): Promise<void> {
+  const asker = pair.legs[side];
+  const peer = peerFor(side, uri, { invite, house });
+  if (peer === undefined) return void (await notifyProgress(asker, '404 Not Found', true));
+  const headers: Record<string, string> = replaces === undefined ? {} : { Replaces: writeReplaces(replaces) };
+  const newcomer = calledIn({ number: targetOf(uri), peer, invite, headers }, house);
+  const progress = (status: string, over: boolean): Promise<void> => notifyProgress(asker, status, over);
+  await pair.arrivals.ask({ side, by: 'transfer', newcomer, progress });
+}
 
-  /** A racer that ends when a transfer is asked for; `current` is it. */
-  asked(over: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#asked !== undefined || over.aborted) return resolve();
-      const end = (): void => {
-        over.removeEventListener('abort', end);
-        this.#wake = () => undefined;
-        resolve();
-      };
-      this.#wake = end;
-      over.addEventListener('abort', end);
-    });
-  }
+/**
+ * An attended transfer between two calls of ours: the parties whom the asker talks with talk with each other. They go on in the
+ * call that is recorded; in the one that the transfer was asked in, where both are or neither.
+ */
+async function join({ listed, house }: OngoingCall, pair: Pair, from: Side, consulted: Seat): Promise<void> {
+  const asker = pair.legs[from];
+  const here: Seat = { call: listed, pair, side: from };
+  const [goesOn, ends] =
+    isRecorded(consulted.call) && !isRecorded(listed) ? [consulted, here] : [here, consulted];
+  const side = otherSide(ends.side);
+  const newcomer = comingFrom(ends.pair, side, {
+    number: ends.call.outside.get(side) ?? '',
+    party: ends.call.partyOn(side) ?? house.pseudonym(userOf(ends.pair.legs[side].remoteTarget) ?? ''),
+    refused: ends.call.refused,
+  });
+  // The asker may hang up on both as soon as the transfer is taken.
+  using _leaving = ends.pair.leaves(ends.side);
+  const settled = await goesOn.pair.arrivals.ask({
+    side: goesOn.side,
+    by: 'transfer',
+    newcomer,
+    progress: (status, over) => notifyProgress(asker, status, over),
+  });
+  if (!settled.seated) return;
+  const { call: of } = goesOn.call.facts;
+  await trace(house, { kind: 'call.linked', call: ends.call.facts.call, of, passes: 0 });
+}
 
-  get current(): Transfer | undefined {
-    return this.#asked;
-  }
-
-  settle(): void {
-    this.#asked = undefined;
-  }
+function isRecorded({ state }: EnteredCall): boolean {
+  return state === 'recording' || state === 'paused';
 }
 
 /** How the one who asked is told of the progress (RFC 3515 section 2.4.5). */
-export async function notifyProgress(leg: Leg, status: string, over: boolean): Promise<void> {
+async function notifyProgress(leg: Leg, status: string, over: boolean): Promise<void> {
   await leg.request({
     method: 'NOTIFY',
     headers: {
@@ -109,7 +174,11 @@ export async function notifyProgress(leg: Leg, status: string, over: boolean): P
 }
 
 /** Whom a transfer leads to: the peer that its host names, else the one behind the other side, as the REFER asked that one. */
-export function peerFor({ by, uri }: Transfer, { invite, house }: SelectedCall): Peer | undefined {
+function peerFor(
+  by: Side,
+  uri: string,
+  { invite, house }: Pick<OngoingCall, 'invite' | 'house'>,
+): Peer | undefined {
   const { edge } = house;
   const host = hostPortOf(uri);
   const named = edge.peers.all().find((peer) => host !== undefined && hostPortOf(peer.uri) === host);
@@ -119,61 +188,7 @@ export function peerFor({ by, uri }: Transfer, { invite, house }: SelectedCall):
   return otherSide(by) === behindInvite ? invite.from : edge.candidates(invite)[0];
 }
 
-/**
- * Calls the target in the place of the one who asked, who hears how it goes. The parties talk on until the target has answered;
- * when it does not, everything is as it was.
- */
-export async function callTarget(
-  call: SelectedCall,
-  pair: Pair,
-  transfer: Transfer,
-  signal: AbortSignal,
-): Promise<{ leg: Leg; peer: Peer } | undefined> {
-  const { invite, media, house } = call;
-  const asker = pair.legs[transfer.by];
-  const peer = peerFor(transfer, call);
-  if (peer === undefined) {
-    await notifyProgress(asker, '404 Not Found', true);
-    return undefined;
-  }
-  await notifyProgress(asker, '100 Trying', false);
-  const ringing = AbortSignal.timeout(house.config.sip.answerTimeoutSeconds * 1_000);
-  const agreed = await media.snapshot();
-  const sdp = await media[transfer.by].offer(undefined, peer.srtp);
-  const dialled = await house.edge.dial(
-    { to: peer, invite, sdp, called: targetOf(transfer.uri) },
-    AbortSignal.any([signal, ringing]),
-  );
-  if (dialled.kind === 'answered' && (await agrees(call, transfer.by, dialled))) {
-    await notifyProgress(asker, '200 OK', true);
-    return { leg: dialled.leg, peer };
-  }
-  await agreed.restore();
-  if (dialled.kind === 'answered') await dialled.leg.hangUp('SIP;cause=488');
-  await notifyProgress(asker, failureOf(dialled), true);
-  return undefined;
-}
-
-async function agrees(
-  { media, house, invite }: SelectedCall,
-  side: Side,
-  { sdp }: Extract<Dialled, { kind: 'answered' }>,
-): Promise<boolean> {
-  try {
-    await media[side].accept(sdp);
-    return true;
-  } catch (error) {
-    house.log.warn({ call: invite.call, err: error }, 'the target of a transfer cannot be anchored');
-    return false;
-  }
-}
-
-function failureOf(dialled: Dialled): string {
-  if (dialled.kind === 'failed') return `${dialled.status} ${dialled.reason}`;
-  return dialled.kind === 'answered' ? '488 Not Acceptable Here' : '487 Request Terminated';
-}
-
 /** The number of a transfer's target. */
-export function targetOf(uri: string): string {
+function targetOf(uri: string): string {
   return userOf(uri) ?? '';
 }

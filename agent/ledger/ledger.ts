@@ -38,6 +38,8 @@ export type LedgerEvent =
   | {
       kind: 'call.told';
       call: CallId;
+      /** Where it was not the caller's. */
+      side?: Side;
       prompt: string;
       hash: string;
       heardMs: number;
@@ -106,6 +108,8 @@ export type LedgerEvent =
       recorded: boolean;
       /** How the parties were heard, where their media went through us; estimates. */
       quality?: Partial<Record<Side, Quality>> | undefined;
+      /** Everybody who was on the call and when (microseconds), where others came in. */
+      parties?: { side: Side; party: string; from: EpochMicros; to?: EpochMicros }[] | undefined;
     };
 
 /** How a party came into a call: the far end says so, or it was transferred or picked up. */

@@ -254,11 +254,12 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
         return done({ kind: 'given-up' });
       }
       invite.farEndSaid(res, to);
-      const accept = async (answer: string): Promise<Leg> => new Leg(await ack(answer), marks, early?.agreed);
+      const accept = async (answer: string): Promise<Leg> =>
+        new Leg(await ack(answer), to, marks, early?.agreed);
       return done({ kind: 'offered', sdp: offer, accept, release: destroy });
     }
     const agreed = early?.agreed;
-    const leg = new Leg(dialled, marks, agreed);
+    const leg = new Leg(dialled, to, marks, agreed);
     if (over.aborted) {
       await leg.hangUp();
       return done({ kind: 'given-up' });

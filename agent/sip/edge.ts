@@ -174,11 +174,12 @@ function listen(
     }
     const pass = tokens.read(req.get(passHeader));
     const invite = new Invite(srf, req, res, from, { free: freedom, pass, sos });
-    onInvite(invite)
+    void onInvite(invite)
       .catch((error: unknown) => {
         log.error({ call: invite.call, err: error }, 'call failed');
         invite.reject(500);
       })
+      .then(() => invite.over)
       .finally(() => place[Symbol.dispose]());
   });
   srf.options((req: SrfRequest, res: SrfResponse) => {

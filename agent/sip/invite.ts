@@ -50,6 +50,7 @@ export class Invite {
   readonly #cancelled = new AbortController();
   /** What the far end's last response says to the caller: identity and billing (RFC 3325 and the like). */
   #said: Record<string, string> = {};
+  #over: Promise<unknown> = Promise.resolve();
 
   constructor(
     srf: Srf,
@@ -153,7 +154,17 @@ export class Invite {
       localSdp: sdp,
       headers: { ...this.#headers(), Allow: allowed, Supported: 'replaces', ...headers },
     });
-    return new Leg(dialog, this.correlation.marks('near', this.from), this.early.agreed);
+    const leg = new Leg(dialog, this.from, this.correlation.marks('near', this.from), this.early.agreed);
+    this.#over = new Promise((resolve) => {
+      if (leg.ended.aborted) resolve(undefined);
+      else leg.ended.addEventListener('abort', resolve, { once: true });
+    });
+    return leg;
+  }
+
+  /** Resolves when the caller's leg has ended, which may go on in another call; at once where there is none. */
+  get over(): Promise<unknown> {
+    return this.#over;
   }
 
   /** Sends a final failure response; the server already answered a cancelled INVITE with 487. */

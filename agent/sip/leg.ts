@@ -7,6 +7,7 @@ import type { Digit } from '../../media/plane.ts';
 import type { LegMarks } from './correlation.ts';
 import { DialogRequests, type DialogAnswer } from './dialog-requests.ts';
 import { endToEnd } from './hop-by-hop.ts';
+import type { Peer } from './peers.ts';
 import {
   allows,
   answerIn,
@@ -72,6 +73,7 @@ const unmarked: LegMarks = {
  * again after one rejected re-INVITE.
  */
 export class Leg implements AsyncDisposable {
+  readonly peer: Peer;
   readonly #dialog: Dialog;
   readonly #marks: LegMarks;
   readonly #requests: DialogRequests;
@@ -79,17 +81,27 @@ export class Leg implements AsyncDisposable {
   readonly #acknowledged: Promise<string | undefined>;
   readonly #keyListeners = new Set<(digit: Digit) => void>();
   readonly #agreed: Agreed;
+  #moved = false;
   #identity: string | undefined;
   #identityListener: (identity: string) => void = () => undefined;
   /** Until somebody knows what to do with a new offer, the far end is asked to try again (RFC 3261 section 14.2). */
   #answerReoffer: AnswerReoffer = () =>
     Promise.resolve({ status: 491, reason: 'Request Pending', sdp: undefined });
-  #answerRequest: (request: InDialogRequest) => Promise<InDialogResponse> = () =>
-    Promise.resolve({ status: 200 });
+  readonly #bridged = Promise.withResolvers<undefined>();
+  /** Until there is another side: a REFER waits for it, all else is taken note of. */
+  #answerRequest: (request: InDialogRequest) => Promise<InDialogResponse> = async (request) => {
+    if (request.method !== 'REFER') return { status: 200 };
+    await this.#bridged.promise;
+    return await this.#answerRequest(request);
+  };
 
-  /** @param agreed what was agreed before the INVITE was answered, beyond what INVITE and 200 say */
-  constructor(dialog: Dialog, marks: LegMarks = unmarked, agreed?: Readonly<Agreed>) {
+  /**
+   * @param peer whose telephone it is
+   * @param agreed what was agreed before the INVITE was answered, beyond what INVITE and 200 say
+   */
+  constructor(dialog: Dialog, peer: Peer, marks: LegMarks = unmarked, agreed?: Readonly<Agreed>) {
     this.#dialog = dialog;
+    this.peer = peer;
     this.#marks = marks;
     this.#requests = new DialogRequests(dialog, marks);
     this.#agreed = { local: written(dialog.local.sdp), remote: written(dialog.remote.sdp), ...agreed };
@@ -201,6 +213,7 @@ export class Leg implements AsyncDisposable {
   /** From now on `handler` says how other requests of the far end are answered. */
   onRequest(handler: (request: InDialogRequest) => Promise<InDialogResponse>): void {
     this.#answerRequest = handler;
+    this.#bridged.resolve(undefined);
   }
 
   /** From now on `listener` hears of it when another person than before is at the far end (connected identity). */
@@ -241,8 +254,13 @@ export class Leg implements AsyncDisposable {
     }
   }
 
+  /** From now on another call ends it: leaving the scope of the one that began it does not. */
+  move(): void {
+    this.#moved = true;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.hangUp();
+    if (!this.#moved) await this.hangUp();
   }
 
   /** A method that nobody here knows may be known to the other side: drachtio-srf would say 501 for it. */

@@ -118,7 +118,7 @@ export const sip = z
       .enum(['pass', 'handle'])
       .default('pass')
       .describe(
-        'a REFER within a call: passed to the other side, or (recorded calls) carried out by Tacet, which the recording follows',
+        'a REFER within a call: passed to the other side, or carried out by Tacet, also between two calls of ours; a recording follows',
       ),
     maxCallMinutes: z.int().min(1).max(1_440).default(240).describe('a longer call is ended'),
   })

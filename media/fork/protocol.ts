@@ -46,7 +46,7 @@ const gap = z.strictObject({
   kind: z.enum(['hold', 'paused', 'lost', 'no-rtp', 'masked']),
 });
 const end = z.strictObject({
-  reason: z.enum(['hangup', 'stopped', 'fax', 'interrupted', 'media-lost']),
+  reason: z.enum(['hangup', 'stopped', 'fax', 'interrupted', 'media-lost', 'transfer', 'law']),
   totals: z.strictObject({ stoppedAt: micros, packets: bySide, bytes: bySide }),
 });
 const destroyReason = z.enum([

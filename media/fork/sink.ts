@@ -69,7 +69,8 @@ export interface Gap {
 }
 
 export interface RecordingEnd {
-  reason: 'hangup' | 'stopped' | 'fax' | 'interrupted' | 'media-lost';
+  /** `transfer`: other laws hold with a party that came in, and another recording goes on. `law`: they forbid one. */
+  reason: 'hangup' | 'stopped' | 'fax' | 'interrupted' | 'media-lost' | 'transfer' | 'law';
   totals: ForkTotals;
 }
 

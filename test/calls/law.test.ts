@@ -2,10 +2,9 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { verify } from '../../agent/cli/verify.ts';
-import { storeEvidence } from '../../agent/cli/verify-command.ts';
 import { callAudio, g711Of, type KeyPress } from '../peers/pcap.ts';
 import { Sipp, runSipp, type SippOptions } from '../peers/sipp.ts';
+import { soundness } from './selecting-site.ts';
 import { prepareSite, type Site } from './tacet-under-test.ts';
 
 const speech = new URL('../../config/prompts/demo/caller-fr.wav', import.meta.url).pathname;
@@ -55,14 +54,6 @@ async function call(site: Site, press: KeyPress[], options: Partial<SippOptions>
   expect(caller.exitCode, caller.errors).toBe(0);
   expect((await pbx.finished()).exitCode).toBe(0);
   await tacet.drain();
-}
-
-async function soundness(site: Site): Promise<string> {
-  let said = '';
-  const store = storeEvidence(join(site.folder, 'data', 'store'));
-  const ledgerDirectory = join(site.folder, 'data', 'ledger');
-  await verify({ ledgerDirectory, store }, { write: (text) => (said += text) });
-  return said;
 }
 
 const portuguese = { market: 'PT', controllerSeat: 'FR' };

@@ -3,13 +3,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { verify } from '../../agent/cli/verify.ts';
-import { storeEvidence } from '../../agent/cli/verify-command.ts';
 import type { Tacet } from '../../agent/main.ts';
 import { callAudio, g711Of, type KeyPress } from '../peers/pcap.ts';
 import { pcma, pcmu, Sipp, runSipp, telephoneEvent, type SippKeys, type SippOptions } from '../peers/sipp.ts';
 import { findIn, levels, readWav } from '../peers/wav.ts';
-import { graceMs, promptMs, selectingSite } from './selecting-site.ts';
+import { graceMs, promptMs, selectingSite, soundness } from './selecting-site.ts';
 import type { Site } from './tacet-under-test.ts';
 
 const speech = (name: string): string =>
@@ -53,16 +51,6 @@ async function call(
   expect(other.exitCode, other.errors + other.output.slice(-2_000)).toBe(0);
   await tacet.drain();
   return { caller: result, pbx: other };
-}
-
-async function soundness(site: Site): Promise<string> {
-  let said = '';
-  const store = storeEvidence(join(site.folder, 'data', 'store'));
-  await verify(
-    { ledgerDirectory: join(site.folder, 'data', 'ledger'), store },
-    { write: (text) => (said += text) },
-  );
-  return said;
 }
 
 test('a caller who was told and did not refuse is recorded: each side on its channel, in time, from the talk on', async () => {

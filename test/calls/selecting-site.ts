@@ -3,6 +3,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
+import { verify } from '../../agent/cli/verify.ts';
+import { storeEvidence } from '../../agent/cli/verify-command.ts';
 import type { Tacet } from '../../agent/main.ts';
 import type { LedgerEvent } from '../../agent/ledger/ledger.ts';
 import { callAudio, type KeyPress } from '../peers/pcap.ts';
@@ -109,4 +111,13 @@ export function kindsOf(events: readonly LedgerEvent[]): string[] {
   return events
     .map(({ kind }) => kind)
     .filter((kind) => kind.startsWith('call.') || kind.startsWith('recording.'));
+}
+
+/** What `tacet verify` says of the site's ledger and store. */
+export async function soundness(site: Site): Promise<string> {
+  let said = '';
+  const store = storeEvidence(join(site.folder, 'data', 'store'));
+  const ledgerDirectory = join(site.folder, 'data', 'ledger');
+  await verify({ ledgerDirectory, store }, { write: (text) => (said += text) });
+  return said;
 }

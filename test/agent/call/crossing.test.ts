@@ -186,8 +186,6 @@ test('a party that does not let us out leaves both where they were', async () =>
   expect(pair.crossing).toBe(before);
 });
 
-const policies = { caller: 'accept', agent: 'accept' } as const;
-
 const known = (name: string) => ({ local: `told to ${name}`, remote: offering(name) });
 
 test('coming into the media asks both parties, the agent first', async () => {
@@ -199,7 +197,7 @@ test('coming into the media asks both parties, the agent first', async () => {
     }, known(name));
   const { media } = fakeMedia({ caller: 'sendrecv', agent: 'sendrecv' });
   const pair = new Pair({ caller: leg('caller').leg, agent: leg('agent').leg }, crossing(media).cross);
-  expect(await enterMedia(pair, media, policies)).toBe(true);
+  expect(await enterMedia(pair, media)).toBe(true);
   expect(asked).toEqual(['agent: agent-offer sendrecv accept', 'caller: caller-offer sendrecv accept']);
 });
 
@@ -208,7 +206,7 @@ test('when the caller does not agree, the agent is sent back to where it was', a
   const agent = fakeLeg(() => held, known('agent'));
   const { media } = fakeMedia();
   const pair = new Pair({ caller: caller.leg, agent: agent.leg }, crossing(media).cross);
-  expect(await enterMedia(pair, media, policies)).toBe(false);
+  expect(await enterMedia(pair, media)).toBe(false);
   expect(agent.log.at(-1)).toBe('INVITE told to agent');
 });
 
@@ -217,7 +215,7 @@ test('a call in a codec that we do not have is left alone', async () => {
   const agent = fakeLeg(() => held, known('agent'));
   const { media } = fakeMedia();
   const pair = new Pair({ caller: caller.leg, agent: agent.leg }, crossing(media).cross);
-  expect(await enterMedia(pair, media, policies)).toBe(false);
+  expect(await enterMedia(pair, media)).toBe(false);
   expect([caller.log, agent.log]).toEqual([[], []]);
 });
 
@@ -227,9 +225,11 @@ test.each([
 ] as const)('a party %s', async (_who, key, described, offered) => {
   const agent = fakeLeg(() => held, { local: 'told', remote: `${offering('agent')}${key}` });
   const caller = fakeLeg(() => held, known('caller'));
+  Object.assign(agent.leg, { peer: { srtp: 'require' } });
+  Object.assign(caller.leg, { peer: { srtp: 'off' } });
   const { media, log } = fakeMedia({ caller: 'sendrecv', agent: 'sendrecv' });
   const pair = new Pair({ caller: caller.leg, agent: agent.leg }, crossing(media).cross);
-  expect(await enterMedia(pair, media, { caller: 'off', agent: 'require' })).toBe(true);
+  expect(await enterMedia(pair, media)).toBe(true);
   expect(log.filter((line) => line.includes('under'))).toEqual([
     'caller under off',
     `agent under ${described}`,
@@ -245,7 +245,7 @@ test.each(['agent', 'caller'] as const)(
     const [caller, agent] = [leg('caller'), leg('agent')];
     const { media } = fakeMedia();
     const pair = new Pair({ caller: caller.leg, agent: agent.leg }, crossing(media).cross);
-    expect(await enterMedia(pair, media, policies)).toBe(false);
+    expect(await enterMedia(pair, media)).toBe(false);
     expect(agent.log.at(-1)).toBe('INVITE told to agent');
     expect(caller.log.slice(1)).toEqual(unusable === 'caller' ? ['INVITE told to caller'] : []);
   },

@@ -26,6 +26,8 @@ export function fakeLeg(
   const leg = {
     ended: ended.signal,
     agreed,
+    peer: { kind: 'pbx', srtp: 'accept' },
+    move: () => void log.push('moved'),
     dialog: { callId: 'call', localTag: 'ours', remoteTag: 'theirs' },
     glareDelayMs: () => 1,
     reoffer: async (reoffer: Reoffer) => {

@@ -178,3 +178,29 @@ test('for any order of offers from both sides, answers and refusals: each gets i
     { numRuns: 200 },
   );
 });
+
+test('while one side is about to be replaced its hang-up is not the end; when nobody comes, it is', async () => {
+  const [caller, agent, other] = [fakeLeg(), fakeLeg(), fakeLeg()];
+  const pair = new Pair({ caller: caller.leg, agent: agent.leg }, directCrossing);
+  const carrying = pair.carry(never);
+  const first = pair.leaves('agent');
+  agent.peerHangsUp();
+  pair.replace('agent', other.leg);
+  first[Symbol.dispose]();
+  const second = pair.leaves('agent');
+  other.peerHangsUp('Q.850;cause=16');
+  await new Promise(setImmediate);
+  expect(caller.log).toEqual([]);
+  second[Symbol.dispose]();
+  expect(await carrying).toEqual({ by: 'agent', reason: 'Q.850;cause=16' });
+  expect(caller.log).toEqual(['BYE Q.850;cause=16']);
+});
+
+test('a leg that goes on in another call is not hung up with the pair that it leaves', async () => {
+  const [caller, agent] = [fakeLeg(), fakeLeg()];
+  const pair = new Pair({ caller: caller.leg, agent: agent.leg }, directCrossing);
+  const carrying = pair.carry(never);
+  pair.release('caller');
+  expect(await carrying).toEqual({ by: 'agent', reason: undefined });
+  expect([caller.log, agent.log]).toEqual([['moved'], ['BYE']]);
+});

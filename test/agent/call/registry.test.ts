@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { directCrossing } from '../../../agent/call/crossing.ts';
+import { Pair } from '../../../agent/call/legs.ts';
 import { CallRegistry } from '../../../agent/call/registry.ts';
 import type { CallId, EpochMicros } from '../../../config/units.ts';
 import { fakeLeg } from './fake-leg.ts';
@@ -57,16 +59,16 @@ test('the calls in progress are listed with what they are doing', () => {
   ]);
 });
 
-test('a dialog named as its far end names it is found, with the other leg of its call', () => {
+test('a dialog named as its far end names it is found, with its call and the side it is on', () => {
   const calls = new CallRegistry();
   using listed = calls.enter(facts('a'));
   const [one, other] = [fakeLeg().leg, fakeLeg().leg];
   Object.assign(other, {
     dialog: { callId: 'call', localTag: 'our other tag', remoteTag: 'their other tag' },
   });
-  listed.legs = [one, other];
+  const pair = (listed.pair = new Pair({ caller: one, agent: other }, directCrossing));
   const named = { callId: 'call', ourTag: 'our other tag', theirTag: 'their other tag' };
-  expect(calls.findLegs(named)).toEqual({ call: 'a', named: other, other: one });
-  expect(calls.findLegs({ callId: 'call', ourTag: 'ours', theirTag: 'theirs' })?.other).toBe(other);
-  expect(calls.findLegs({ ...named, theirTag: 'x' })).toBeUndefined();
+  expect(calls.find(named)).toEqual({ call: listed, pair, side: 'agent' });
+  expect(calls.find({ callId: 'call', ourTag: 'ours', theirTag: 'theirs' })?.side).toBe('caller');
+  expect(calls.find({ ...named, theirTag: 'x' })).toBeUndefined();
 });

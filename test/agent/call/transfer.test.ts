@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
+import { Arrivals, type Arrival } from '../../../agent/call/arrivals.ts';
+import { directCrossing } from '../../../agent/call/crossing.ts';
+import { Pair } from '../../../agent/call/legs.ts';
 import { CallRegistry } from '../../../agent/call/registry.ts';
-import { Transfers, withDialogsRenamed } from '../../../agent/call/transfer.ts';
+import { replacedBy, withDialogsRenamed } from '../../../agent/call/transfer.ts';
 import { readReferTo, readReplaces } from '../../../agent/sip/replaces.ts';
 import type { CallId, EpochMicros } from '../../../config/units.ts';
 import { fakeLeg } from './fake-leg.ts';
@@ -19,7 +22,7 @@ function consultation() {
     dialog: { callId: 'carrier-call', localTag: 'us', remoteTag: 'carol' },
     remoteTarget: 'sip:carol@198.51.100.7',
   });
-  listed.legs = [carrier, agent];
+  listed.pair = new Pair({ caller: carrier, agent }, directCrossing);
   return calls;
 }
 
@@ -54,15 +57,36 @@ test('a Replaces of its own is renamed too, and what names no dialog of ours sta
   expect(withDialogsRenamed(strange, calls)).toEqual(strange);
 });
 
-test('of two transfers at once the second is asked to wait, and nonsense is refused', async () => {
-  const transfers = new Transfers();
-  const refer = (to: string) => ({ method: 'REFER' as const, headers: { 'refer-to': to }, body: undefined });
-  expect(transfers.take('agent', refer('<http://x>')).status).toBe(400);
-  const asked = transfers.asked(new AbortController().signal);
-  expect(transfers.take('agent', refer('<sip:200@x>')).status).toBe(202);
+test('who replaces a dialog takes the place of who has it, or, named from behind, of who talks with who has it', () => {
+  const calls = consultation();
+  const early = { earlyOnly: false };
+  expect(replacedBy({ callId: 'pbx-call', toTag: 'ours', fromTag: 'pbx', ...early }, calls)?.side).toBe(
+    'agent',
+  );
+  expect(replacedBy({ callId: 'carrier-call', toTag: 'carol', fromTag: 'us', ...early }, calls)?.side).toBe(
+    'agent',
+  );
+  expect(replacedBy({ callId: 'pbx-call', toTag: 'pbx', fromTag: 'ours', ...early }, calls)?.side).toBe(
+    'caller',
+  );
+  expect(replacedBy({ callId: 'pbx-call', toTag: 'x', fromTag: 'ours', ...early }, calls)).toBeUndefined();
+});
+
+test('of two who come in at once the second is asked to wait, and nobody comes into a call that is over', async () => {
+  const arrivals = new Arrivals();
+  const arrival = {
+    side: 'agent',
+    by: 'pickup',
+    newcomer: {},
+    progress: async () => undefined,
+  } as unknown as Arrival;
+  const asked = arrivals.asked(new AbortController().signal);
+  const first = arrivals.ask(arrival);
   await asked;
-  expect(transfers.current).toEqual({ by: 'agent', uri: 'sip:200@x' });
-  expect(transfers.take('caller', refer('<sip:300@x>')).status).toBe(491);
-  transfers.settle();
-  expect(transfers.take('caller', refer('<sip:300@x>')).status).toBe(202);
+  expect(await arrivals.ask(arrival)).toMatchObject({ seated: false, status: 491 });
+  arrivals.settle({ seated: true });
+  expect(await first).toEqual({ seated: true });
+  const last = arrivals.ask(arrival);
+  arrivals.close();
+  expect([await last, await arrivals.ask(arrival)]).toMatchObject([{ status: 481 }, { status: 481 }]);
 });
