@@ -30,6 +30,9 @@ export const systemPackages: readonly SystemPackage[] = [
   { program: 'dnsmasq', debian: 'dnsmasq-base', usedBy: 'tests' },
   { program: 'openssl', debian: 'openssl', usedBy: 'tests' },
   { program: 'gcc', debian: 'gcc', usedBy: 'benches' },
+  { program: 'espeak-ng', debian: 'espeak-ng', usedBy: 'benches' },
+  { program: 'flite', debian: 'flite', usedBy: 'benches' },
+  { program: 'text2wave', debian: 'festival festvox-kallpc16k', usedBy: 'benches' },
   { program: 'rtpengine', debian: 'rtpengine-daemon', usedBy: 'tests' },
 ];
 

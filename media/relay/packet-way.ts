@@ -71,8 +71,10 @@ export class PacketWay {
     words[first + sideWords.lastTakenAt] = now;
     words[first + sideWords.lastPacketAt] = nowMicros;
     this.#totals[totals.packetsReceived]! += 1;
-    if ((words[first + sideWords.receiving]! & receiving.forked) !== 0)
+    const asked = words[first + sideWords.receiving]!;
+    if ((asked & receiving.forked) !== 0)
       this.#session(side).copy((side & 1) as SideNumber, length, now, nowMicros);
+    if ((asked & receiving.tones) !== 0) this.#session(side).listen((side & 1) as SideNumber, nowMicros);
     const route =
       payloadType === words[first + sideWords.audioType]
         ? words[first + sideWords.audioRoute]!

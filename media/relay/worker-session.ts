@@ -3,6 +3,7 @@ import type { RtpHeader } from '../rtp/packet.ts';
 import { isRtcp } from '../rtp/packet.ts';
 import { rewriteRtcp } from '../rtp/rtcp.ts';
 import type { EpochMicros } from '../../config/units.ts';
+import type { Digit } from '../plane.ts';
 import {
   totals,
   type Command,
@@ -101,7 +102,16 @@ export class WorkerSession {
 
   #hear(number: SideNumber, nowMicros: number): void {
     const digit = this.sides[number].hear(this.#bench.packet.bytes, this.#bench.header);
-    if (digit === undefined) return;
+    if (digit !== undefined) this.#tell(number, digit, nowMicros);
+  }
+
+  /** Listens for a key in the audio of the packet that is on its way. */
+  listen(number: SideNumber, nowMicros: number): void {
+    const digit = this.sides[number].hearTones(this.#bench.packet.bytes, this.#bench.header);
+    if (digit !== undefined) this.#tell(number, digit, nowMicros);
+  }
+
+  #tell(number: SideNumber, digit: Digit, nowMicros: number): void {
     this.#bench.report({
       tell: 'digit',
       session: this.id,

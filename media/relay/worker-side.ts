@@ -1,5 +1,8 @@
 /** One side of a session in its worker: the far end that may use its sockets, and what it is sent by us. */
+import { formats, isG711 } from '../codec/formats.ts';
+import type { G711 } from '../codec/g711.ts';
 import type { Digit } from '../plane.ts';
+import { InBandReceiver } from '../dtmf/in-band.ts';
 import { TelephoneEventReceiver } from '../dtmf/telephone-event.ts';
 import type { RtpHeader } from '../rtp/packet.ts';
 import { rtpHeaderBytes, writeHeader } from '../rtp/packet.ts';
@@ -38,6 +41,8 @@ export class WorkerSide implements Disposable {
   /** Where the side's numbers begin in the worker's memory. */
   readonly #first: number;
   readonly #events = new TelephoneEventReceiver();
+  /** Where keys come as tones in the audio: of a far end that agreed to no telephone-event. */
+  #tones: InBandReceiver | undefined;
   readonly #ownPacket = new Uint8Array(rtpHeaderBytes + largestFrame + guardRoom);
   readonly #guards = new SrtpGuards();
   #guard: PacketGuard | undefined;
@@ -94,6 +99,7 @@ export class WorkerSide implements Disposable {
     }
     this.#terms = terms;
     this.#guard = guard;
+    this.#tones = sendsTones(terms) ? (this.#tones ?? new InBandReceiver()) : undefined;
     if (terms !== undefined) {
       const { words } = this.#bench;
       words[this.#first + sideWords.stream + streamWords.ticksPerMs] = terms.clockRate / 1_000;
@@ -156,7 +162,9 @@ export class WorkerSide implements Disposable {
     const { words } = this.#bench;
     const plain = this.#guard === undefined;
     words[this.#first + sideWords.receiving] =
-      (plain && this.rtp.vouched ? receiving.vouched : 0) | (this.#forked ? receiving.forked : 0);
+      (plain && this.rtp.vouched ? receiving.vouched : 0) |
+      (this.#forked ? receiving.forked : 0) |
+      (this.#tones === undefined ? 0 : receiving.tones);
     const open = this.#terms?.listening === true && this.#playback === undefined;
     words[this.#first + sideWords.sending] =
       (open ? sending.open : 0) | (plain && this.rtp.connected ? sending.direct : 0);
@@ -166,6 +174,26 @@ export class WorkerSide implements Disposable {
   hear(packet: Uint8Array, header: RtpHeader): Digit | undefined {
     this.#lastEvent = header.timestamp;
     return this.#events.receive(packet, header.payloadOffset, header.payloadLength, header.timestamp);
+  }
+
+  /** The key that this packet's audio completes. */
+  hearTones(packet: Uint8Array, header: RtpHeader): Digit | undefined {
+    const { payloadType, payloadOffset, payloadLength, timestamp } = header;
+    const codec = this.#g711Of(payloadType);
+    return codec === undefined
+      ? undefined
+      : this.#tones?.receive(codec, packet, payloadOffset, payloadLength, timestamp);
+  }
+
+  #g711Of(payloadType: number): G711 | undefined {
+    const terms = this.#terms;
+    if (payloadType === terms?.audioType || payloadType === terms?.receivedAudioType)
+      return isG711(terms.codec) ? terms.codec : undefined;
+    return payloadType === formats.PCMA.staticType
+      ? 'PCMA'
+      : payloadType === formats.PCMU.staticType
+        ? 'PCMU'
+        : undefined;
   }
 
   isEvent(payloadType: number): boolean {
@@ -271,4 +299,14 @@ export class WorkerSide implements Disposable {
     );
     return this.send(packet, rtpHeaderBytes + length, length);
   }
+}
+
+/** Whether keys can only come as tones: no telephone-event was agreed to, and the codec leaves tones whole. */
+function sendsTones(terms: SideTerms | undefined): boolean {
+  return (
+    terms !== undefined &&
+    terms.eventType === undefined &&
+    terms.receivedEventType === undefined &&
+    isG711(terms.codec)
+  );
 }

@@ -1,15 +1,23 @@
 /** One side of a call at rtpengine: SDP in and out, prompts counted by the server, keys out of the copies. */
 import type { EpochMicros, Side } from '../../config/units.ts';
-import { formats, isPlayed, type CodecName } from '../codec/formats.ts';
+import { codecOfRtpmap, formats, isG711, isPlayed, type CodecName } from '../codec/formats.ts';
 import { HeardKeys } from '../dtmf/heard-keys.ts';
+import { InBandReceiver } from '../dtmf/in-band.ts';
 import { TelephoneEventReceiver } from '../dtmf/telephone-event.ts';
-import { SdpRefused, type Direction, type MediaSide, type Played, type PressedDigit } from '../plane.ts';
+import {
+  SdpRefused,
+  type Digit,
+  type Direction,
+  type MediaSide,
+  type Played,
+  type PressedDigit,
+} from '../plane.ts';
 import type { Encoded } from '../prompts/encoded.ts';
 import type { Prompt } from '../prompts/prompt.ts';
 import { renderTone, type Tone } from '../prompts/tones.ts';
 import { frameMs } from '../relay/messages.ts';
 import { Negotiation } from '../relay/negotiation.ts';
-import { newRtpHeader, readRtp } from '../rtp/packet.ts';
+import { newRtpHeader, readRtp, type RtpHeader } from '../rtp/packet.ts';
 import { lostPackets, receivePacket, receiverWords, startReceiver } from '../rtp/receiver.ts';
 import type { SrtpPolicy } from '../srtp/agreement.ts';
 import type { Endpoint, EngineCounts, FarEnd } from './engine-call.ts';
@@ -39,6 +47,7 @@ export class EngineSide implements MediaSide, Disposable {
   readonly #negotiation: Negotiation;
   readonly #keys = new HeardKeys();
   readonly #events = new TelephoneEventReceiver();
+  readonly #tones = new InBandReceiver();
   readonly #header = newRtpHeader();
   readonly #words = new Float64Array(receiverWords.size);
   /** Frames that we sent. */
@@ -134,12 +143,25 @@ export class EngineSide implements MediaSide, Disposable {
     const header = this.#header;
     if (!readRtp(packet, packet.length, header)) return false;
     this.lastPacketAt = arrivedAt;
-    const { sequence, timestamp, ssrc, payloadType } = header;
+    const { sequence, timestamp, ssrc } = header;
     receivePacket(this.#words, 0, sequence, timestamp, ssrc, arrivedAt / 1_000);
-    if (this.codecs[payloadType]?.startsWith('telephone-event') !== true) return true;
-    const digit = this.#events.receive(packet, header.payloadOffset, header.payloadLength, timestamp);
+    const digit = this.#keyIn(packet, header);
     if (digit !== undefined) this.#keys.heard({ digit, at: arrivedAt });
     return true;
+  }
+
+  /** A telephone-event, or tones where the far end agreed to none. */
+  #keyIn(
+    packet: Uint8Array,
+    { payloadType, payloadOffset, payloadLength, timestamp }: RtpHeader,
+  ): Digit | undefined {
+    const format = this.codecs[payloadType];
+    if (format?.startsWith('telephone-event') === true)
+      return this.#events.receive(packet, payloadOffset, payloadLength, timestamp);
+    const codec = format === undefined ? undefined : codecOfRtpmap(format);
+    if (codec === undefined || !isG711(codec) || this.#negotiation.agreement.terms?.eventType !== undefined)
+      return undefined;
+    return this.#tones.receive(codec, packet, payloadOffset, payloadLength, timestamp);
   }
 
   /** What was agreed so far, to come back to. */

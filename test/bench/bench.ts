@@ -11,6 +11,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   relay: async () => (await import('./relay.ts')).run,
   recording: async () => (await import('./recording.ts')).run,
   srtp: async () => (await import('./srtp.ts')).run,
+  refusal: async () => (await import('./refusal.ts')).run,
 };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });

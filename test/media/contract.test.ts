@@ -1,6 +1,7 @@
 /** What a call may ask of media, asked of both planes with real packets: the embedded relay and Debian's rtpengine. */
 import { describe, expect, test } from 'vitest';
 import type { CallId } from '../../config/units.ts';
+import { encodePcma } from '../../media/codec/g711.ts';
 import { decodeBatch } from '../../media/fork/batch.ts';
 import { SdpRefused, type MediaPlane, type MediaSession, type PressedDigit } from '../../media/plane.ts';
 import { encodeAll } from '../../media/prompts/encoded.ts';
@@ -11,6 +12,7 @@ import { freePortRange } from '../peers/free-port.ts';
 import { eventPayload } from '../peers/pcap.ts';
 import { RtpengineUnderTest } from '../peers/rtpengine.ts';
 import { portOf, telephone, type Telephone } from '../peers/telephone.ts';
+import { dialled } from './dtmf/dual-tone.ts';
 
 const call = 'call-1' as CallId;
 const never = new AbortController().signal;
@@ -178,6 +180,20 @@ describe.each([
     press('#', 20, 9_000);
     await expect.poll(() => pressed.map(({ digit }) => digit)).toEqual(['2', '#']);
     expect((await telling).complete).toBe(true);
+  });
+
+  test('keys of a far end without telephone-event are heard as tones, each once', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using session = await plane.open(call);
+    const port = portOf(await session.caller.answer(speaking(caller, '8 PCMA/8000')));
+    const pressed: PressedDigit[] = [];
+    using _listening = session.caller.onDigit((digit) => pressed.push(digit));
+    const tones = { onMs: 80, offMs: 80, lowDbm0: -10, highDbm0: -8 };
+    const audio = encodePcma(dialled(['2', '2', '#'], tones, () => 0.5));
+    for (let at = 0; at < audio.length; at += 160)
+      caller.say(port, { payload: audio.subarray(at, at + 160), timestamp: 90_000 + at });
+    await expect.poll(() => pressed.map(({ digit }) => digit)).toEqual(['2', '2', '#']);
   });
 
   test('a fork has every packet of both sides from its start on, none from before, none while paused, none after', async () => {
