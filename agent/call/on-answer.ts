@@ -27,7 +27,7 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
         .then(async () => {
           await media[far].accept(sdp);
           await media.connect();
-          invite.progress(183, answer, reliable);
+          invite.progress(183, answer, { reliable });
         })
         .catch((error: unknown) =>
           house.log.warn({ call: invite.call, err: error }, 'early media not usable'),

@@ -44,7 +44,7 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
     onProgress: (status, described, far) => {
       early = described ?? early;
       ringing = far.early;
-      invite.progress(status, described, far.reliable);
+      invite.progress(status, described, far);
     },
     onUpdate: (offer) => invite.early.update(offer),
     onRetry: () => {
@@ -73,7 +73,8 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
   let far: Leg | undefined;
   try {
     // Who answered in a reliable 183 need not say it again in the 200 (RFC 3262 section 5); our caller had it unreliably.
-    const near = await invite.answer(dialled.sdp === '' ? (early ?? '') : dialled.sdp);
+    const branch = dialled.kind === 'answered' ? dialled.leg.dialog.remoteTag : dialled.branch;
+    const near = await invite.answer(dialled.sdp === '' ? (early ?? '') : dialled.sdp, branch);
     await using _near = near;
     far = dialled.kind === 'answered' ? dialled.leg : await acceptLate(near, dialled);
     if (far === undefined)

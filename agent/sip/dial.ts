@@ -18,7 +18,13 @@ export type Dialled =
   /** `sdp` is empty where everything was agreed before, in reliable responses and UPDATEs. */
   | { kind: 'answered'; leg: Leg; sdp: string }
   /** The INVITE went out without SDP: the far end made the offer, the ACK takes the answer. */
-  | { kind: 'offered'; sdp: string; accept: (answer: string) => Promise<Leg>; release: () => Promise<void> }
+  | {
+      kind: 'offered';
+      sdp: string;
+      branch: string | undefined;
+      accept: (answer: string) => Promise<Leg>;
+      release: () => Promise<void>;
+    }
   | { kind: 'failed'; status: number; reason: string; headers: Record<string, string> }
   | { kind: 'given-up' };
 
@@ -46,7 +52,7 @@ export interface DialOptions {
 export type OnProgress = (
   status: number,
   sdp: string | undefined,
-  far: { reliable: boolean; early: Pick<EarlyDialog, 'update'> },
+  far: { reliable: boolean; branch: string | undefined; early: Pick<EarlyDialog, 'update'> },
 ) => void;
 
 /** How an attempt ended, as metrics count it. */
@@ -243,7 +249,11 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
             early.onUpdate(options.onUpdate ?? notYet);
           }
           const { status, body } = response;
-          onProgress?.(status, body === '' ? undefined : body, { reliable: response.has('RSeq'), early });
+          onProgress?.(status, body === '' ? undefined : body, {
+            reliable: response.has('RSeq'),
+            branch: branchOf(response),
+            early,
+          });
         },
       },
     );
@@ -256,7 +266,7 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
       invite.farEndSaid(res, to);
       const accept = async (answer: string): Promise<Leg> =>
         new Leg(await ack(answer), to, marks, early?.agreed);
-      return done({ kind: 'offered', sdp: offer, accept, release: destroy });
+      return done({ kind: 'offered', sdp: offer, branch: branchOf(res), accept, release: destroy });
     }
     const agreed = early?.agreed;
     const leg = new Leg(dialled, to, marks, agreed);
@@ -277,6 +287,11 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
   } finally {
     over.removeEventListener('abort', cancel);
   }
+}
+
+/** Which of several far ends on one INVITE says it. */
+function branchOf(response: SrfResponse): string | undefined {
+  return response.getParsedHeader('to').params['tag'];
 }
 
 /** Waits for a promise, but not longer than so many milliseconds. */

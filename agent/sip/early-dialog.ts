@@ -1,8 +1,8 @@
 /**
- * A dialog before its INVITE was answered: UPDATE (RFC 3311 section 5). drachtio-srf 5.0.29 has no dialog yet: its client answers
+ * A dialog before its INVITE was answered: UPDATE (RFC 3311 section 5), an offer in a PRACK (RFC 3262 section 5). drachtio-srf 5.0.29 has no dialog yet: its client answers
  * with our first offer whatever was asked, its server refuses. Both ways therefore go past it, on the INVITE and its dialog id.
  */
-import type { Srf, SrfRequest } from 'drachtio-srf';
+import type { Srf, SrfRequest, SrfResponse } from 'drachtio-srf';
 import type { LegMarks } from './correlation.ts';
 import {
   answerIn,
@@ -24,11 +24,20 @@ export const notYet: AnswerReoffer = ({ offer }) =>
       : { status: 500, sdp: undefined, headers: { 'Retry-After': '1' } },
   );
 
+/** PRACKs that brought an offer: the answer in their 200 is under way. */
+const answering = new WeakSet<SrfRequest>();
+
+/** Whether a PRACK is answered here; to all others drachtio-srf says 200. */
+export function isAnswered(prack: SrfRequest): boolean {
+  return answering.has(prack);
+}
+
 export class EarlyDialog {
   readonly #srf: Srf;
   readonly #invite: SrfRequest;
   readonly #marks: LegMarks;
   #agreed: Agreed | undefined;
+  #answer = notYet;
 
   /** @param invite the one that came in, or the one that went out */
   constructor(srf: Srf, invite: SrfRequest, marks: LegMarks) {
@@ -42,16 +51,27 @@ export class EarlyDialog {
     return this.#agreed;
   }
 
-  /** From now on `answer` says how UPDATEs of the far end are answered, in place of whoever did before. */
+  /** From now on `answer` says how offers of the far end are answered, in place of whoever did before. */
   onUpdate(answer: AnswerReoffer): void {
+    this.#answer = answer;
     this.#invite.removeAllListeners('update');
-    this.#invite.on('update', (update, res) => {
-      this.#marks.heard(update);
-      const { body } = update;
-      void orServerError(answer(reofferIn('UPDATE', update, this.#marks))).then((answered) => {
-        if (body !== '' && answered.status < 300) this.#agreed = { local: answered.sdp, remote: body };
-        sendAnswer(res, answered, this.#marks);
-      });
+    this.#invite.on('update', (update, res) => this.#offered(update, res));
+  }
+
+  /** Takes what acknowledges a reliable response of ours: an offer in it is answered in its 200 (RFC 3262 section 5). */
+  pracked(prack: SrfRequest): void {
+    if (prack.method !== 'PRACK' || prack.body === '') return;
+    answering.add(prack);
+    this.#offered(prack, prack.res);
+  }
+
+  /** To the other side an offer is one by UPDATE, however it came. */
+  #offered(request: SrfRequest, res: SrfResponse): void {
+    this.#marks.heard(request);
+    const { body } = request;
+    void orServerError(this.#answer(reofferIn('UPDATE', request, this.#marks))).then((answered) => {
+      if (body !== '' && answered.status < 300) this.#agreed = { local: answered.sdp, remote: body };
+      sendAnswer(res, answered, this.#marks);
     });
   }
 

@@ -8,6 +8,7 @@ import type { Config } from '../../config/schema.ts';
 import { messageOf, TacetError } from '../../config/errors.ts';
 import { Admission, type Overload, type Place } from './admission.ts';
 import { dial, type AttemptResult, type Dialled, type DialOptions } from './dial.ts';
+import { isAnswered } from './early-dialog.ts';
 import { freeCalls, sosNumber } from './free-calls.ts';
 import { Health, verdictOf, type Verdict } from './health.ts';
 import { Invite } from './invite.ts';
@@ -181,6 +182,10 @@ function listen(
       })
       .then(() => invite.over)
       .finally(() => place[Symbol.dispose]());
+  });
+  // Registered for no route: PRACKs come in dialogs, and one that brought no offer is drachtio-srf's to answer.
+  srf.use('prack', (req: SrfRequest, _res: SrfResponse, next: () => void) => {
+    if (!isAnswered(req)) next();
   });
   srf.options((req: SrfRequest, res: SrfResponse) => {
     const from = peers.at(sourceOf(req));

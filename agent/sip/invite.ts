@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { NameAddr, SrfRequest, SrfResponse, Srf } from 'drachtio-srf';
 import type { CallId } from '../../config/units.ts';
+import { Branches } from './branches.ts';
 import { Correlation } from './correlation.ts';
 import { EarlyDialog, notYet } from './early-dialog.ts';
 import type { Freedom } from './free-calls.ts';
@@ -50,6 +51,7 @@ export class Invite {
   readonly #cancelled = new AbortController();
   /** What the far end's last response says to the caller: identity and billing (RFC 3325 and the like). */
   #said: Record<string, string> = {};
+  readonly #branches: Branches;
   #over: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -74,6 +76,7 @@ export class Invite {
     this.correlation = new Correlation(this.call, this.header('Session-ID'));
     this.early = new EarlyDialog(srf, req, this.correlation.marks('near', from));
     this.early.onUpdate(notYet);
+    this.#branches = new Branches(req.get('To') ?? '');
     req.on('cancel', () => this.#cancelled.abort(new InviteCancelled('the caller cancelled')));
   }
 
@@ -128,31 +131,46 @@ export class Invite {
   /**
    * Sends a provisional response.
    *
-   * @param reliably as the far end did: to a caller that can (RFC 3262), so that both ends may offer anew by UPDATE
+   * @param far how the far end said it: reliably, which goes on to a caller that can (RFC 3262), so that both ends may offer
+   *   anew; and which branch of a fork it is, where the caller is to have a dialog with each (RFC 3261 section 12.1)
    */
-  progress(status: number, sdp?: string, reliably = false): void {
+  progress(
+    status: number,
+    sdp?: string,
+    far: { reliable?: boolean; branch?: string | undefined } = {},
+  ): void {
     if (this.cancelled.aborted || this.#res.finalResponseSent) return;
     // A response that begins a dialog says where its requests go (RFC 3261 section 12.1.1): a PRACK needs to know.
     const headers = {
       ...this.#headers(),
+      ...this.#branches.headers(far.branch),
       Contact: '<sip:tacet@localhost>',
       Allow: allowed,
-      ...(reliably && this.#takesReliably ? { Require: '100rel' } : {}),
+      ...(far.reliable === true && this.#takesReliably ? { Require: '100rel' } : {}),
     };
-    this.#res.send(
-      status,
+    const message =
       sdp === undefined
         ? { headers }
-        : { body: sdp, headers: { ...headers, 'Content-Type': 'application/sdp' } },
-    );
+        : { body: sdp, headers: { ...headers, 'Content-Type': 'application/sdp' } };
+    this.#res.send(status, message, undefined, (prack) => this.early.pracked(prack));
   }
 
-  /** Sends 200 with this SDP. @throws InviteCancelled when the caller was faster */
-  async answer(sdp: string, headers: Record<string, string> = {}): Promise<Leg> {
+  /**
+   * Sends 200 with this SDP.
+   *
+   * @param branch that of a fork that has answered, where the caller has a dialog with each
+   * @throws InviteCancelled when the caller was faster
+   */
+  async answer(sdp: string, branch?: string): Promise<Leg> {
     this.cancelled.throwIfAborted();
     const dialog = await this.#srf.createUAS(this.#req, this.#res, {
       localSdp: sdp,
-      headers: { ...this.#headers(), Allow: allowed, Supported: 'replaces', ...headers },
+      headers: {
+        ...this.#headers(),
+        ...this.#branches.headers(branch),
+        Allow: allowed,
+        Supported: 'replaces',
+      },
     });
     const leg = new Leg(dialog, this.from, this.correlation.marks('near', this.from), this.early.agreed);
     this.#over = new Promise((resolve) => {

@@ -40,6 +40,25 @@ test('while media flows directly an offer by UPDATE before the answer reaches th
   });
 });
 
+test('an offer in a PRACK is answered in its 200 by the PBX, to which it is one by UPDATE', async () => {
+  await using site = await selectingSite({ campaign: { rate: 0 } });
+  await playCall(site, {
+    caller: Scenario.caller({ body: talk, headers: reliable })
+      .reliably('183', { has: ['m=audio'] })
+      .pracks({ body: hushed }, { has: ['a=recvonly'] })
+      .takes200()
+      .pause(200)
+      .hangsUp(),
+    pbx: answeredEarly()
+      .expect('UPDATE', { has: ['a=sendonly'] })
+      .reply('200 OK', { body: { direction: 'recvonly' } })
+      .pause(100)
+      .responds('200 OK')
+      .expect('ACK')
+      .hungUp(),
+  });
+});
+
 test('while media flows directly an offer by UPDATE of a PBX that has not answered reaches the caller', async () => {
   await using site = await selectingSite({ campaign: { rate: 0 } });
   await playCall(site, {
@@ -117,12 +136,12 @@ test('while media is anchored an offer by UPDATE of a PBX that has not answered 
   expect(caller.messages.some(({ startLine }) => startLine.startsWith('UPDATE'))).toBe(false);
 });
 
-test('while media is anchored an offer by UPDATE of a caller who is told in early media is agreed with us', async () => {
+test('while media is anchored offers by PRACK and UPDATE of a caller who is told in early media are agreed with us', async () => {
   await using site = await selectingSite({ campaign: { announcement: { placement: 'early-media' } } });
   const { events, pbx } = await playCall(site, {
     caller: Scenario.caller({ body: talk, headers: ['Require: 100rel', ...reliable] })
       .reliably('183', { has: ['o=tacet'] })
-      .pracks()
+      .pracks({ body: talk }, { has: ['o=tacet', 'm=audio'] })
       .play()
       .request('UPDATE', { body: talk }, 200, { has: ['o=tacet', 'm=audio'] })
       .takes200()

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Scenario } from '../peers/scenario.ts';
-import { pcma, pcmu, telephoneEvent } from '../peers/sipp.ts';
+import { pcma, pcmu, telephoneEvent, type SippResult } from '../peers/sipp.ts';
 import { kindsOf, playCall, promptMs, selectingSite } from './selecting-site.ts';
 
 const talk = { direction: 'sendrecv' } as const;
@@ -36,10 +36,38 @@ test.each(branches)(
         .hangsUp(),
       pbx: forking(winner),
     });
-    const early = caller.messages.filter(({ startLine }) => startLine.startsWith('SIP/2.0 183'));
-    expect(early).toHaveLength(3);
+    const early = tagsOf(caller, 'SIP/2.0 183');
+    expect(new Set(early).size).toBe(3);
+    expect(tagsOf(caller, 'SIP/2.0 200')[0]).toBe(early[branches.indexOf(winner)]);
   },
 );
+
+test('telephones that ring reliably are acknowledged by the caller in a dialog each', async () => {
+  await using site = await selectingSite({ campaign: { rate: 0 } });
+  const pbx = Scenario.pbx();
+  const calling = Scenario.caller({ body: talk, headers: ['Supported: 100rel'] });
+  for (const branch of branches) {
+    pbx
+      .branch(branch)
+      .responds('183 Session Progress', { body: talk, headers: ['Require: 100rel', 'RSeq: 7'] })
+      .expect('PRACK', { has: ['RAck: 7 ', `To: .*tag=[0-9]+p[0-9]+${branch}`] })
+      .reply();
+    calling.reliably('183', { has: ['RSeq: 1'] }).pracks();
+  }
+  const { caller } = await playCall(site, {
+    caller: calling.takes200().pause(200).hangsUp(),
+    pbx: pbx.branch('y').responds('200 OK').expect('ACK').hungUp(),
+  });
+  const early = tagsOf(caller, 'SIP/2.0 183');
+  expect(new Set(early).size).toBe(3);
+  expect(tagsOf(caller, 'PRACK')).toEqual(early);
+});
+
+/** To tags of the messages that begin so, in order. */
+function tagsOf({ messages }: SippResult, startLine: string): string[] {
+  const found = messages.filter((message) => message.startLine.startsWith(startLine));
+  return found.map(({ text }) => /^To:.*;tag=([^;\s]+)/mu.exec(text)![1]!);
+}
 
 test.each(branches)(
   'three telephones ring with early media before a caller who was told, %s answers: that one is recorded',

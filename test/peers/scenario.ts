@@ -138,9 +138,9 @@ export class Scenario {
     ]);
   }
 
-  /** Of a caller: acknowledges the reliable response that came last (RFC 3262). */
-  pracks(): this {
-    return this.request('PRACK', { headers: ['RAck: [$rseq] 1 INVITE'] });
+  /** Of a caller: acknowledges the reliable response that came last (RFC 3262), perhaps with an offer. */
+  pracks(message: Message = {}, check: Check = {}): this {
+    return this.request('PRACK', { ...message, headers: ['RAck: [$rseq] 1 INVITE'] }, 200, check);
   }
 
   /** Of a caller: the 200 after early media, and the ACK. */

@@ -30,7 +30,7 @@ export interface UnacknowledgedByUs {
 export interface OpenInvite {
   end(): void;
   /** Theirs: a PRACK with this RAck came; undefined where it fits nothing. */
-  acknowledged?(rseq: number, cseq: number): { own: boolean } | undefined;
+  acknowledged?(dialog: Dialog, rseq: number, cseq: number): { own: boolean } | undefined;
   /** Theirs: sends what waited for the PRACK. */
   release?(): void;
 }

@@ -38,13 +38,18 @@ const serversOwn = new Set([
   'rseq',
 ]);
 
-/** Composes a response and sends it in its transaction; gives its text. */
+/**
+ * Composes a response and sends it in its transaction; gives its text.
+ *
+ * @param tag our To tag, where the request has none: another than usual for a further branch of a fork
+ */
 export function respondIn(
   transaction: ServerTransaction,
   status: number,
   reason: string,
   headers: readonly Header[],
   body = '',
+  tag = transaction.localTag,
 ): string {
   const { request } = transaction;
   const all: Header[] = [];
@@ -60,7 +65,7 @@ export function respondIn(
         all.push(
           status === 100 || request.to.params.has('tag')
             ? copied
-            : header('To', `${copied.value};tag=${transaction.localTag}`),
+            : header('To', `${copied.value};tag=${tag}`),
         );
         break;
       case 'record-route':
@@ -108,13 +113,16 @@ export function responseHeaders(
   return headers;
 }
 
-/** A tag that the application put into To becomes ours, as long as no response carried another. */
-export function takeTag(transaction: ServerTransaction, raw: RawMessage): void {
+/**
+ * The To tag of a response. One that the application put into To becomes the request's own, as long as no response carried
+ * another; a later one is that of a further branch, which answers the same INVITE (RFC 3261 section 12.1.1).
+ */
+export function takeTag(transaction: ServerTransaction, raw: RawMessage): string {
   const to = headerOf(raw, 'to');
   const tag = to === undefined ? undefined : /;[ \t]*tag=([A-Za-z0-9\-.!%*_+`'~]+)/u.exec(to)?.[1];
-  if (tag !== undefined && transaction.status <= 100 && !transaction.request.to.params.has('tag')) {
-    transaction.localTag = tag;
-  }
+  if (tag === undefined || transaction.request.to.params.has('tag')) return transaction.localTag;
+  if (transaction.status <= 100) transaction.localTag = tag;
+  return transaction.request.method === 'INVITE' ? tag : transaction.localTag;
 }
 
 /** Our Contact in a dialog that this request makes (RFC 3261 section 12.1.1). */

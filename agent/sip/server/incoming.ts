@@ -1,6 +1,6 @@
 /** The user agent server: requests that come in, and the application's responses to them. */
 import type { Application } from './application.ts';
-import { dialogId, dialogOf, repeatUntilAck } from './answered.ts';
+import { confirm, dialogId, dialogUnder, dropBranches, repeatUntilAck } from './answered.ts';
 import type { Dialog, OpenInvite } from './dialog.ts';
 import { newId, newTag } from './ids.ts';
 import { crossed, mergeKey, untaken, whyRefused } from './incoming-checks.ts';
@@ -244,7 +244,7 @@ export class Incoming {
   #acknowledgedProvisionally(received: Received, dialog: Dialog): void {
     const { request } = received.transaction;
     const rack = /^(\d{1,10})[ \t]+(\d{1,10})[ \t]+INVITE$/u.exec(headerOf(request, 'rack') ?? '');
-    const fits = rack && dialog.inviteIn?.acknowledged?.(Number(rack[1]), Number(rack[2]));
+    const fits = rack && dialog.inviteIn?.acknowledged?.(dialog, Number(rack[1]), Number(rack[2]));
     if (!fits) {
       this.#refuse(received.transaction, 481);
       return;
@@ -260,7 +260,7 @@ export class Incoming {
   #open(received: Received): OpenInvite {
     return {
       end: () => this.#refuse(received.transaction, 487),
-      acknowledged: (rseq, cseq) => received.provisionallyAcknowledged(rseq, cseq),
+      acknowledged: (...rack) => received.provisionallyAcknowledged(...rack),
       release: () => received.release(),
     };
   }
@@ -277,12 +277,12 @@ export class Incoming {
       return;
     }
     const inviting = request.method === 'INVITE';
-    takeTag(transaction, raw);
+    const tag = takeTag(transaction, raw);
     if (inviting && status > 100 && status < 300) {
-      received.dialog ??= this.#newDialog(received);
-      if (status >= 200) received.dialog.state = 'confirmed';
+      const branch = dialogUnder(this.#stack, received, tag, () => this.#open(received));
+      if (status >= 200) confirm(this.#stack, received, branch);
     }
-    const { dialog } = received;
+    const dialog = received.branches.get(tag) ?? received.dialog;
     const headers = responseHeaders(transaction, dialog, status, raw);
     if (reliability !== 'unreliable' && dialog) {
       dialog.rseq = (dialog.rseq ?? 0) + 1;
@@ -294,13 +294,13 @@ export class Incoming {
       success && (inviting || request.method === 'UPDATE')
         ? answerSession(request, headers, this.#stack.session)
         : undefined;
-    const text = respondIn(transaction, status, reason, headers, raw.body);
+    const text = respondIn(transaction, status, reason, headers, raw.body, tag);
     const named = inviting && status > 100 ? (dialog?.id ?? dialogId(request)) : '';
     owner.responseSent(rid, text, transaction.responseAddress, transaction.listener, transaction.id, named);
     received.silence?.cancel();
     received.silence = undefined;
     if (dialog) this.#carriedOut(received, dialog, status, raw, reliability);
-    if (inviting) this.#afterInviteResponse(received, status, text, reliability);
+    if (inviting) this.#afterInviteResponse(received, dialog, status, text, reliability);
     if (status < 200) return;
     this.#forget(transaction);
     if (!dialog) return;
@@ -330,23 +330,23 @@ export class Incoming {
     if (status >= 200 && request.method === 'UPDATE') dialog.updateIn = false;
   }
 
-  #newDialog(received: Received): Dialog {
-    const dialog = dialogOf(received.transaction, received.owner);
-    dialog.inviteIn = this.#open(received);
-    this.#stack.dialogs.add(dialog);
-    return dialog;
-  }
-
-  #afterInviteResponse(received: Received, status: number, text: string, reliability: Reliability): void {
-    const { dialog, transaction } = received;
+  #afterInviteResponse(
+    received: Received,
+    dialog: Dialog | undefined,
+    status: number,
+    text: string,
+    reliability: Reliability,
+  ): void {
+    const { transaction } = received;
     if (status < 200) {
       if (reliability === 'unreliable' || !dialog) return;
       // RFC 3262 section 3: without a PRACK in 64*T1 the INVITE is refused.
       const giveUp = () => this.#refuse(transaction, 500);
-      received.expectPrack(this.#stack, dialog.rseq ?? 0, text, reliability === 'own', giveUp);
+      received.expectPrack(this.#stack, dialog, text, reliability === 'own', giveUp);
       return;
     }
     received.settle();
+    dropBranches(this.#stack, received);
     if (!dialog) return;
     dialog.inviteIn = undefined;
     if (status < 300) this.#expectAck(received, dialog, text);
@@ -387,6 +387,7 @@ export class Incoming {
     respondIn(transaction, status, refusals[status], headers);
     const dialog = received?.dialog;
     if (received?.offered === true) dialog?.offers.concluded('theirs');
+    if (received) dropBranches(this.#stack, received);
     this.#forget(transaction);
     if (!dialog) return;
     if (method === 'INVITE') dialog.inviteIn = undefined;

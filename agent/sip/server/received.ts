@@ -13,6 +13,7 @@ import type { ServerTransaction } from './transaction/transaction.ts';
 export type Reliability = 'unreliable' | 'reliable' | 'own';
 
 interface Outstanding {
+  dialog: Dialog;
   rseq: number;
   own: boolean;
   repeated: Repeated;
@@ -26,7 +27,10 @@ interface Postponed {
 export class Received {
   readonly transaction: ServerTransaction;
   readonly owner: Application;
+  /** The dialog that it came in, or that it makes: of several early ones the first, then the one that was answered. */
   dialog: Dialog | undefined;
+  /** Early dialogs of further branches, by our tag. */
+  readonly branches = new Map<string, Dialog>();
   /** Rings when the application has said nothing about an INVITE for 6*64*T1, longer than any proxy's timer C. */
   silence: Alarm | undefined;
   /** A response that counts has carried a description: what later ones repeat is no offer. */
@@ -66,16 +70,17 @@ export class Received {
   }
 
   /** Repeats a reliable provisional response until its PRACK. */
-  expectPrack(stack: Stack, rseq: number, text: string, own: boolean, giveUp: () => void): void {
+  expectPrack(stack: Stack, dialog: Dialog, text: string, own: boolean, giveUp: () => void): void {
     const { listener, responseAddress } = this.transaction;
     const send = () => listener.send(text, responseAddress);
-    this.#outstanding = { rseq, own, repeated: repeat(stack, send, giveUp) };
+    this.#outstanding = { dialog, rseq: dialog.rseq ?? 0, own, repeated: repeat(stack, send, giveUp) };
   }
 
-  /** The PRACK with this RAck came; undefined where it fits nothing. */
-  provisionallyAcknowledged(rseq: number, cseq: number): { own: boolean } | undefined {
+  /** The PRACK with this RAck came in a dialog; undefined where it fits nothing. */
+  provisionallyAcknowledged(dialog: Dialog, rseq: number, cseq: number): { own: boolean } | undefined {
     const outstanding = this.#outstanding;
-    if (outstanding?.rseq !== rseq || this.transaction.request.cseq !== cseq) return undefined;
+    if (outstanding?.dialog !== dialog || outstanding.rseq !== rseq) return undefined;
+    if (this.transaction.request.cseq !== cseq) return undefined;
     outstanding.repeated.cancel();
     this.#outstanding = undefined;
     return { own: outstanding.own };

@@ -4,7 +4,7 @@ import type { SelectedCall } from '../../../agent/call/selected.ts';
 import { notYet } from '../../../agent/sip/early-dialog.ts';
 import type { DialOptions, Dialled } from '../../../agent/sip/edge.ts';
 
-const far = { reliable: false, early: { update: notYet } };
+const far = { reliable: false, branch: undefined, early: { update: notYet } };
 const failed: Dialled = { kind: 'failed', status: 486, reason: 'Busy Here', headers: {} };
 
 /** What the caller hears, one word for each change, while PBXs behave as the test says. */

@@ -83,7 +83,7 @@ test('a telephone that rang and was not picked up does not ring again at the nex
     [a, b],
     [
       ({ onProgress }) => {
-        onProgress!(180, undefined, { reliable: false, early: { update: notYet } });
+        onProgress!(180, undefined, { reliable: false, branch: undefined, early: { update: notYet } });
         return failed(408);
       },
       answered,
