@@ -88,6 +88,8 @@ export interface Announcement {
   prompt: Prompt;
   /** Time to refuse after the prompt's end, milliseconds. */
   graceMs: number;
+  /** Keys by which the party hears it once more. */
+  repeatKeys: Campaign['repeatKeys'];
   /** Where only a clear yes allows a recording: its keys, and the time for it after the prompt's end. */
   question?: { keys: Campaign['consentKeys']; graceMs: number; askedAt: EpochMicros } | undefined;
 }
@@ -102,41 +104,78 @@ export function announcementOf(
     constraint.mode === 'consent'
       ? { keys: campaign.consentKeys, graceMs: consentGraceMs, askedAt }
       : undefined;
-  return { prompt, graceMs, question };
+  return { prompt, graceMs, question, repeatKeys: campaign.repeatKeys };
 }
+
+/** How often a party may have it played once more. */
+const mostRepeats = 3;
 
 /**
  * Plays the announcement and leaves its window open for the grace; a refusal or the end of the call cuts it short, a yes
- * to a question ends it once the question was heard to its end.
+ * to a question ends it once the question was heard to its end. What was not heard to its end (a hold, a re-INVITE, a stream
+ * that broke off) is played once more, from its beginning; cut short again, the party was not told (I1).
  */
 export async function announce(
   side: MediaSide,
-  { prompt, graceMs, question }: Announcement,
+  { prompt, graceMs, question, repeatKeys }: Announcement,
   watch: RefusalWatch,
   ended: AbortSignal,
 ): Promise<Announced> {
   using yes = question && hearConsent(watch.keypad, question.keys, question.askedAt);
-  const playing = await firstOf({
-    played: (over) => side.play(prompt, over),
-    refused: whenAborted(watch.refused),
-    ended: whenAborted(ended),
-  });
-  if (ended.aborted) return { kind: 'ended' };
-  if (playing.won === 'refused' || watch.refused.aborted) {
-    return { kind: 'refused', played: playing.won === 'played' ? playing.value : undefined };
-  }
-  const played = playing.value as Played;
-  if (!played.complete) return { kind: 'not-told', played };
+  using again = hearRepeat(watch.keypad, repeatKeys);
+  for (let cutShort = 0; ;) {
+    const playing = await firstOf({
+      played: (over) => side.play(prompt, over),
+      repeat: again.asked,
+      refused: whenAborted(watch.refused),
+      ended: whenAborted(ended),
+    });
+    if (ended.aborted) return { kind: 'ended' };
+    if (playing.won === 'refused' || watch.refused.aborted) {
+      return { kind: 'refused', played: playing.won === 'played' ? playing.value : undefined };
+    }
+    if (playing.won === 'repeat') continue;
+    const played = playing.value as Played;
+    if (!played.complete) {
+      cutShort += 1;
+      if (cutShort === 1) continue;
+      return { kind: 'not-told', played };
+    }
 
-  const grace = await firstOf({
-    over: after(question?.graceMs ?? graceMs),
-    consented: whenAborted(yes?.consented ?? never),
-    refused: whenAborted(watch.refused),
-    ended: whenAborted(ended),
+    const grace = await firstOf({
+      over: after(question?.graceMs ?? graceMs),
+      repeat: again.asked,
+      consented: whenAborted(yes?.consented ?? never),
+      refused: whenAborted(watch.refused),
+      ended: whenAborted(ended),
+    });
+    if (ended.aborted) return { kind: 'ended' };
+    if (grace.won === 'refused' || watch.refused.aborted) return { kind: 'refused', played };
+    if (grace.won === 'repeat') continue;
+    if (yes === undefined) return { kind: 'told', played, consent: undefined };
+    if (!yes.consented.aborted) return { kind: 'no-consent', played };
+    return { kind: 'told', played, consent: yes.consented.reason as Consent };
+  }
+}
+
+/** A racer that ends when the party asks to hear it once more; it never does when it has asked often enough. */
+function hearRepeat(
+  keypad: Keypad,
+  keys: Campaign['repeatKeys'],
+): Disposable & { asked: (over: AbortSignal) => Promise<void> } {
+  let repeats = 0;
+  let wake: (() => void) | undefined;
+  const listening = keypad.onDigit(({ digit }) => {
+    if (wake === undefined || repeats === mostRepeats || !keys.includes(digit)) return;
+    repeats += 1;
+    wake();
   });
-  if (ended.aborted) return { kind: 'ended' };
-  if (grace.won === 'refused' || watch.refused.aborted) return { kind: 'refused', played };
-  if (yes === undefined) return { kind: 'told', played, consent: undefined };
-  if (!yes.consented.aborted) return { kind: 'no-consent', played };
-  return { kind: 'told', played, consent: yes.consented.reason as Consent };
+  return {
+    asked: (over) =>
+      new Promise((resolve) => {
+        wake = resolve;
+        over.addEventListener('abort', () => resolve(), { once: true });
+      }),
+    [Symbol.dispose]: () => listening[Symbol.dispose](),
+  };
 }

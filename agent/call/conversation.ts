@@ -69,7 +69,7 @@ export async function converse(
   const faxed = new AbortController();
   await using tape = new Tape(call);
   const state = { refused: false, away: false, stays: false };
-  using desk = agentDesk(call, pair);
+  using desk = agentDesk(call, pair, media);
   const conversation: Conversation = { ...talk, call, tape, watch, state, desk };
   pair.crossing = anchoredCrossing(media, {
     changed: () => tape.follow(media),

@@ -13,7 +13,7 @@ const samePressMicros = 200_000;
  * Joins what the media plane hears of a party with what its leg tells by INFO. Keys that the media plane heard before are
  * handed over at once, as `MediaSide.onDigit` does.
  */
-export function keypadOf(side: Keypad, leg: Pick<Leg, 'onKey'>, now: () => EpochMicros): Keypad {
+export function keypadOf(side: Keypad | undefined, leg: Pick<Leg, 'onKey'>, now: () => EpochMicros): Keypad {
   return {
     onDigit(listener) {
       const heard: { key: PressedDigit; means: 'rtp' | 'info' }[] = [];
@@ -27,11 +27,11 @@ export function keypadOf(side: Keypad, leg: Pick<Leg, 'onKey'>, now: () => Epoch
         heard.push({ key, means });
         listener(key);
       };
-      const byRtp = side.onDigit((key) => hear(key, 'rtp'));
+      const byRtp = side?.onDigit((key) => hear(key, 'rtp'));
       const byInfo = leg.onKey((digit) => hear({ digit, at: now() }, 'info'));
       return {
         [Symbol.dispose]() {
-          byRtp[Symbol.dispose]();
+          byRtp?.[Symbol.dispose]();
           byInfo[Symbol.dispose]();
         },
       };

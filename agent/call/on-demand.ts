@@ -5,7 +5,7 @@ import { converse, type Talk } from './conversation.ts';
 import { keypadOf } from './keys.ts';
 import { lawTogether } from './law-together.ts';
 import { enterMedia } from './media-path.ts';
-import { whyNoOrder, writeOrder } from './orders.ts';
+import { privateCall, whyNoOrder, writeOrder } from './orders.ts';
 import type { Outcome } from './outcome.ts';
 import type { PassedCall } from './pass-through.ts';
 import type { Obeyed, PendingOrder } from './registry.ts';
@@ -29,7 +29,9 @@ export async function recordOnDemand(
     order.answer(obeyed);
     return undefined;
   };
+  if (order.verb === 'private') listed.isPrivate = true;
   if (order.verb !== 'record') return await refuse('nothing is being recorded');
+  if (listed.isPrivate) return await refuse(privateCall);
   if (passed.rule === undefined) return await refuse('no campaign allows it');
   const { pair } = talk;
   const rule = lawTogether({ ...passed, rule: passed.rule }, pair, 'caller');

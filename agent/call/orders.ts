@@ -1,9 +1,12 @@
 /** Orders about a recording: from the registry, from the agent's keys, from the agent's telephone by INFO. */
 import { assertNever } from '../../config/errors.ts';
+import type { Campaign } from '../../config/schema.ts';
+import type { MediaSession } from '../../media/plane.ts';
 import type { InDialogResponse } from '../sip/leg.ts';
 import type { Conversation } from './conversation.ts';
 import { keypadOf, onCode } from './keys.ts';
 import type { Pair } from './legs.ts';
+import type { PassedCall } from './pass-through.ts';
 import type { Obeyed, PendingOrder, Verb } from './registry.ts';
 import type { CampaignRule } from './rules.ts';
 import type { SelectedCall } from './selected.ts';
@@ -20,44 +23,64 @@ export interface AgentDesk extends Disposable {
 /**
  * Listens to the agent for the length of the conversation: the campaign's codes pressed on the telephone, and an INFO
  * with the header `Record: on` or `Record: off` that telephones with a record key send.
+ *
+ * @param media where the agent's keys are heard besides INFO; undefined while the media flows directly
  */
-export function agentDesk(call: SelectedCall, pair: Pair): AgentDesk {
+export function agentDesk(call: PassedCall, pair: Pair, media?: MediaSession): AgentDesk {
   const { listed } = call;
   let codes = new DisposableStack();
   const listen = (): void => {
     codes.dispose();
     codes = new DisposableStack();
-    if (!listed.outside.has('agent')) listenForCodes(call, pair, codes);
+    if (!listed.outside.has('agent')) listenForCodes(call, pair, media, codes);
   };
   listen();
   const { intercept } = pair;
   pair.intercept = async (from, request, pass) => {
     const wish = request.method === 'INFO' && from === 'agent' ? request.headers['record'] : undefined;
-    if (wish === undefined || listed.outside.has('agent')) return await intercept(from, request, pass);
-    const verb = wish.trim().toLowerCase() === 'off' ? 'pause' : 'resume';
+    if (wish === undefined || call.rule === undefined || listed.outside.has('agent'))
+      return await intercept(from, request, pass);
+    const verb =
+      wish.trim().toLowerCase() === 'off' ? 'pause' : listed.state === 'paused' ? 'resume' : 'record';
     return asResponse(await listed.give(verb, { by: 'agent', reason: 'record key' }));
   };
-  return { listen, [Symbol.dispose]: () => codes.dispose() };
+  return {
+    listen,
+    [Symbol.dispose]() {
+      codes.dispose();
+      pair.intercept = intercept;
+    },
+  };
 }
 
+const verbOfCode = {
+  pause: 'pause',
+  payment: 'mask',
+  resume: 'resume',
+  record: 'record',
+  private: 'private',
+} as const satisfies Record<keyof Campaign['agentCodes'], Verb>;
+
 function listenForCodes(
-  { rule, media, house, listed }: SelectedCall,
+  { rule, house, listed }: PassedCall,
   pair: Pair,
+  media: MediaSession | undefined,
   codes: DisposableStack,
 ): void {
-  const { pause, resume } = rule.campaign.agentCodes;
-  const keypad = keypadOf(media.agent, pair.legs.agent, house.now);
-  const byCode = (code: string | undefined, verb: Verb): void => {
-    if (code === undefined) return;
+  const keypad = keypadOf(media?.agent, pair.legs.agent, house.now);
+  for (const [name, code] of Object.entries(rule?.campaign.agentCodes ?? {})) {
+    if (code === undefined) continue;
+    const verb = verbOfCode[name as keyof Campaign['agentCodes']];
     codes.use(onCode(keypad, code, () => void listed.give(verb, { by: 'agent', reason: 'code pressed' })));
-  };
-  byCode(pause, 'pause');
-  byCode(resume, 'resume');
+  }
 }
 
 function asResponse(obeyed: Obeyed): InDialogResponse {
   return obeyed.done ? { status: 200 } : { status: 488, reason: 'Not Acceptable Here' };
 }
+
+/** Why a call that its agent said to be private is not recorded. */
+export const privateCall = 'the agent said that the call is private';
 
 /** Carries out the next order, writes it down and says whether it was done. */
 export async function obey(conversation: Conversation): Promise<void> {
@@ -80,14 +103,21 @@ export async function writeOrder(
 }
 
 async function carryOut(conversation: Conversation, { verb }: PendingOrder): Promise<Obeyed> {
-  const { tape } = conversation;
+  const { tape, call } = conversation;
   if (verb === 'record') return await record(conversation);
+  if (verb === 'private') {
+    call.listed.isPrivate = true;
+    await tape.destroy('private-call');
+    return { done: true };
+  }
   if (!tape.running) return { done: false, why: 'nothing is being recorded' };
   switch (verb) {
     case 'pause':
       return confirmed(await tape.silence('paused'));
+    case 'mask':
+      return confirmed(await tape.silence('payment'));
     case 'resume':
-      return confirmed(await tape.sound('paused'));
+      return confirmed((await tape.sound('payment')) && (await tape.sound('paused')));
     case 'stop':
       await tape.end('stopped');
       return { done: true };
@@ -112,6 +142,7 @@ export function whyNoOrder({ campaign, constraint, withheld }: CampaignRule): st
 async function record({ call, pair, tape, watch, state }: Conversation): Promise<Obeyed> {
   if (tape.running) return { done: false, why: 'it is being recorded' };
   if (watch.refused.aborted) return { done: false, why: 'the caller has refused' };
+  if (call.listed.isPrivate) return { done: false, why: privateCall };
   if (watch.declined) return { done: false, why: 'the caller was asked and did not say yes' };
   if (state.away) return { done: false, why: 'its media no longer passes here' };
   const forbidden = whyNoOrder(call.rule) ?? whyWithheldFrom(pair.legs.agent.remoteTarget, call);

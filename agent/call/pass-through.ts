@@ -11,6 +11,7 @@ import type { CampaignRule, House } from './house.ts';
 import { Pair } from './legs.ts';
 import { callLimit } from './limit.ts';
 import { recordOnDemand } from './on-demand.ts';
+import { agentDesk } from './orders.ts';
 import { outcomeOfStatus, type Outcome, type OutcomeKind } from './outcome.ts';
 import type { EnteredCall } from './registry.ts';
 import { callRoute } from './routes.ts';
@@ -99,6 +100,7 @@ async function talk(call: PassedCall, { kind, detail }: PassedAs, talk: Talk): P
   const { listed } = call;
   const { pair, talking } = talk;
   interceptTransfers(call, pair);
+  using _desk = agentDesk(call, pair);
   listed.pair = pair;
   for (;;) {
     listed.state = 'passing';

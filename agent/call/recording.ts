@@ -27,9 +27,14 @@ export interface RecordingMeans {
  * Why nothing is captured for a while: somebody is on hold, somebody asked for it, or a party has joined who has not been told
  * yet. Several can hold at once; capture goes on when none does (I1, I8).
  */
-export type Silence = 'hold' | 'paused' | 'untold';
+export type Silence = 'hold' | 'paused' | 'payment' | 'untold';
 
-const gapOf: Record<Silence, GapKind> = { hold: 'hold', paused: 'paused', untold: 'paused' };
+const gapOf: Record<Silence, GapKind> = {
+  hold: 'hold',
+  paused: 'paused',
+  payment: 'masked',
+  untold: 'paused',
+};
 
 /** A recording in progress, until `finish` or `destroy`. Leaving the scope without either ends it as interrupted. */
 export class Recording implements AsyncDisposable {
@@ -141,7 +146,7 @@ export class Recording implements AsyncDisposable {
   }
 
   get paused(): boolean {
-    return this.#silences.has('paused');
+    return this.#silences.has('paused') || this.#silences.has('payment');
   }
 
   /** One change after the other; none after the stop. */

@@ -13,7 +13,7 @@ export interface Order {
   reason: string;
 }
 
-export type Verb = 'record' | 'pause' | 'resume' | 'stop';
+export type Verb = 'record' | 'pause' | 'mask' | 'resume' | 'stop' | 'private';
 
 export type Obeyed = { done: true } | { done: false; why: string };
 
@@ -133,6 +133,8 @@ export class EnteredCall implements Disposable {
   readonly parties: PartyOnCall[] = [];
   /** Somebody on the call said no to a recording: it counts until they hang up (I2). */
   refused = false;
+  /** The agent said that the call is a private one: nothing of it is kept, whatever is ordered later. */
+  isPrivate = false;
   readonly #leave: () => void;
   readonly #orders: PendingOrder[] = [];
   #wake: () => void = () => undefined;

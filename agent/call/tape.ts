@@ -1,6 +1,6 @@
 /** What becomes of a call's recording: started if it may be, silenced, ended, destroyed, and always with its trace. */
 import { messageOf } from '../../config/errors.ts';
-import { RecordingRefused, type RecordingEnd } from '../../media/fork/sink.ts';
+import { RecordingRefused, type DestroyReason, type RecordingEnd } from '../../media/fork/sink.ts';
 import type { MediaSession } from '../../media/plane.ts';
 import { retainUntil } from '../law/retention.ts';
 import type { RefusalWatch } from './announcement.ts';
@@ -104,14 +104,20 @@ export class Tape implements AsyncDisposable {
     house.log.info({ call: invite.call, recording: recording.id, reason, why }, 'recording closed');
   }
 
-  /** The protected party said no: everything kept of this call is destroyed, everywhere (I2). */
+  /** The protected party said no (I2). */
   async refuse(watch: RefusalWatch): Promise<void> {
+    await this.destroy('refused');
+    await writeRefusal(this.#call, watch);
+  }
+
+  /** Everything kept of this call is destroyed, everywhere, and the reason is why the call is not recorded. */
+  async destroy(reason: DestroyReason): Promise<void> {
     await this.stop();
     const all = [...this.#kept, ...(this.#running === undefined ? [] : [this.#running])];
     this.#kept = [];
     this.#running = undefined;
-    for (const recording of all) await this.#traced(recording.destroy('refused'));
-    await writeRefusal(this.#call, watch);
+    for (const recording of all) await this.#traced(recording.destroy(reason));
+    this.detail = reason;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 /** Orders over the API: stop switches, calls in progress, agents, objections. */
 import { z } from 'zod';
 import type { CallId } from '../../config/units.ts';
-import type { Order, Verb } from '../call/registry.ts';
+import type { Order } from '../call/registry.ts';
 import { agentFacts, stopScope } from '../campaigns/changes.ts';
 import { everyPurpose } from '../campaigns/state.ts';
 import type { ConsoleParts } from './parts.ts';
@@ -102,8 +102,8 @@ export function callRoutes({ calls, live }: ConsoleParts): Route[] {
   ];
 }
 
-function give(calls: ConsoleParts['calls'], call: CallId, verb: Verb, order: Order) {
-  return calls[verb](call, order);
+function give(calls: ConsoleParts['calls'], call: CallId, given: z.infer<typeof verb>, order: Order) {
+  return calls[given](call, order);
 }
 
 export function agentRoutes({ live }: ConsoleParts): Route[] {

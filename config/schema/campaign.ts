@@ -182,10 +182,25 @@ export const campaignSchema = z
     agentCodes: z
       .strictObject({
         pause: code.optional().describe('keys by which the agent pauses the recording, e.g. "*71"'),
+        payment: code
+          .optional()
+          .describe('the same while the caller says or presses a card number: the gap is declared as masked'),
         resume: code.optional().describe('keys by which the agent lets it go on, e.g. "*72"'),
+        record: code
+          .optional()
+          .describe('keys by which the agent has the call recorded from now on, where `onDemand` allows it'),
+        private: code
+          .optional()
+          .describe(
+            'keys by which the agent says that the call is a private one: what was recorded is destroyed',
+          ),
       })
       .prefault({})
       .describe('keys that an agent presses one after the other within three seconds each; left out: none'),
+    repeatKeys: z
+      .array(digit)
+      .default([])
+      .describe('keys by which the outside party hears the announcement once more, three times at most'),
     refusalKeys: z
       .array(digit)
       .min(1)
@@ -238,11 +253,31 @@ type Contradiction = [path: (string | number)[], message: string];
 function* contradictions(campaign: Campaign): Generator<Contradiction> {
   yield* rateContradictions(campaign);
   yield* classContradictions(campaign);
-  const both = campaign.refusalKeys.find((key) => campaign.consentKeys.includes(key));
-  if (both !== undefined) yield [['consentKeys'], `the key ${both} is a refusal already`];
+  yield* keyContradictions(campaign);
   for (const [index, { countries, header }] of campaign.announcement.translations.entries()) {
     if (countries.length > 0 || header !== undefined) continue;
     yield [['announcement', 'translations', index], 'a translation needs countries or a header'];
+  }
+}
+
+function* keyContradictions({
+  refusalKeys,
+  consentKeys,
+  repeatKeys,
+  agentCodes,
+}: Campaign): Generator<Contradiction> {
+  const refusing = (keys: readonly string[]): string | undefined =>
+    keys.find((key) => refusalKeys.some((no) => no === key));
+  const [consents, repeats] = [refusing(consentKeys), refusing(repeatKeys)];
+  if (consents !== undefined) yield [['consentKeys'], `the key ${consents} is a refusal already`];
+  if (repeats !== undefined) yield [['repeatKeys'], `the key ${repeats} is a refusal already`];
+  const consented = repeatKeys.find((key) => consentKeys.includes(key));
+  if (consented !== undefined) yield [['repeatKeys'], `the key ${consented} is a yes already`];
+  const codes = Object.entries(agentCodes).filter((each): each is [string, string] => each[1] !== undefined);
+  for (const [name, code] of codes) {
+    const hidden = codes.find(([other, longer]) => other !== name && longer.includes(code));
+    if (hidden !== undefined)
+      yield [['agentCodes', name], `the code ${code} would be heard in that of ${hidden[0]}`];
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Program } from './program.ts';
 import { temporaryFolder, type TemporaryFolder } from './temporary-folder.ts';
 
@@ -177,7 +177,8 @@ class Probe {
   }
 
   async arrivesIn(file: string, program: Program): Promise<void> {
-    const word = randomBytes(12);
+    // Words, so that no dissector that goes by form takes it for RTP or the like.
+    const word = `tacet was here: ${randomUUID()}`;
     await program.until(
       async () => {
         this.#socket.send(word, this.port, '127.0.0.1');

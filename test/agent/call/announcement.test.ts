@@ -20,6 +20,7 @@ const cut: Played = { heardMs: 40, durationMs: 100, complete: false };
 function fakeSide() {
   const listeners = new Set<(digit: PressedDigit) => void>();
   let finish: (played: Played) => void = () => undefined;
+  let plays = 0;
   const side = {
     onDigit: (listener: (digit: PressedDigit) => void) => {
       listeners.add(listener);
@@ -28,13 +29,22 @@ function fakeSide() {
     play: (_prompt: Prompt, signal: AbortSignal) =>
       new Promise<Played>((resolve) => {
         finish = resolve;
+        plays += 1;
         signal.addEventListener('abort', () => resolve(cut), { once: true });
       }),
   } as unknown as MediaSide;
   const press = (digit: Digit, at = 1): void => {
     for (const listener of listeners) listener({ digit, at: at as EpochMicros });
   };
-  return { side, press, finish: (played: Played) => finish(played), listeners };
+  const begun = (count: number): Promise<void> => expect.poll(() => plays).toBe(count);
+  /** Ends one playing after the other. */
+  const finishAll = async (...all: Played[]): Promise<void> => {
+    for (const [index, played] of all.entries()) {
+      await begun(index + 1);
+      finish(played);
+    }
+  };
+  return { side, press, begun, finish: (played: Played) => finish(played), finishAll, listeners };
 }
 
 const never = new AbortController().signal;
@@ -42,23 +52,46 @@ const never = new AbortController().signal;
 test('a prompt played to its end with nobody refusing is told', async () => {
   const { side, finish } = fakeSide();
   using watch = hearRefusal(side, ['2']);
-  const announced = announce(side, { prompt, graceMs: 0 }, watch, never);
+  const announced = announce(side, { prompt, graceMs: 0, repeatKeys: [] }, watch, never);
   finish(whole);
   expect(await announced).toEqual({ kind: 'told', played: whole });
 });
 
-test('a prompt cut short is not told, whatever came after', async () => {
-  const { side, finish } = fakeSide();
+test('a prompt that was cut short is played once more, from its beginning', async () => {
+  const { side, finishAll } = fakeSide();
   using watch = hearRefusal(side, ['2']);
-  const announced = announce(side, { prompt, graceMs: 0 }, watch, never);
-  finish(cut);
+  const announced = announce(side, { prompt, graceMs: 0, repeatKeys: [] }, watch, never);
+  await finishAll(cut, whole);
+  expect(await announced).toEqual({ kind: 'told', played: whole });
+});
+
+test('a prompt cut short again is not told, whatever came after', async () => {
+  const { side, finishAll } = fakeSide();
+  using watch = hearRefusal(side, ['2']);
+  const announced = announce(side, { prompt, graceMs: 0, repeatKeys: [] }, watch, never);
+  await finishAll(cut, cut);
   expect(await announced).toEqual({ kind: 'not-told', played: cut });
+});
+
+test('the party may have it once more, during it and after it, three times', async () => {
+  const { side, press, begun, finish, listeners } = fakeSide();
+  const watch = hearRefusal(side, ['2']);
+  const announced = announce(side, { prompt, graceMs: 0, repeatKeys: ['*'] }, watch, never);
+  for (let time = 0; time < 3; time += 1) {
+    press('*');
+    await begun(time + 2);
+  }
+  press('*');
+  finish(whole);
+  expect(await announced).toEqual({ kind: 'told', played: whole });
+  watch[Symbol.dispose]();
+  expect(listeners.size).toBe(0);
 });
 
 test('a refusal during the prompt ends it at once', async () => {
   const { side, press } = fakeSide();
   using watch = hearRefusal(side, ['2']);
-  const announced = announce(side, { prompt, graceMs: 60_000 }, watch, never);
+  const announced = announce(side, { prompt, graceMs: 60_000, repeatKeys: [] }, watch, never);
   press('2');
   expect((await announced).kind).toBe('refused');
   expect(watch.refusal).toEqual({ by: 'key', digit: '2', at: 1 });
@@ -67,7 +100,7 @@ test('a refusal during the prompt ends it at once', async () => {
 test('a refusal in the grace after the prompt counts', async () => {
   const { side, press, finish } = fakeSide();
   using watch = hearRefusal(side, ['2']);
-  const announced = announce(side, { prompt, graceMs: 60_000 }, watch, never);
+  const announced = announce(side, { prompt, graceMs: 60_000, repeatKeys: [] }, watch, never);
   finish(whole);
   setImmediate(() => press('2'));
   expect((await announced).kind).toBe('refused');
@@ -77,33 +110,41 @@ test('a caller who hangs up during the prompt was not told', async () => {
   const { side } = fakeSide();
   const hangup = new AbortController();
   using watch = hearRefusal(side, ['2']);
-  const announced = announce(side, { prompt, graceMs: 60_000 }, watch, hangup.signal);
+  const announced = announce(side, { prompt, graceMs: 60_000, repeatKeys: [] }, watch, hangup.signal);
   hangup.abort();
   expect(await announced).toEqual({ kind: 'ended' });
 });
 
 test('for any order of keys, prompt end and hang-up: told only if whole, unrefused and still there', async () => {
-  const step = fc.constantFrom('refuse', 'other-key', 'whole', 'cut', 'hangup', 'turn');
+  const step = fc.constantFrom('refuse', 'repeat', 'other-key', 'whole', 'cut', 'hangup', 'turn');
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 8 }), async (steps) => {
       const { side, press, finish, listeners } = fakeSide();
       const hangup = new AbortController();
       const watch = hearRefusal(side, ['2']);
       // What was so at the moment of the result: the steps that are left may come after it.
-      const ending = announce(side, { prompt, graceMs: 5 }, watch, hangup.signal).then((announced) => ({
-        announced,
-        refused: watch.refused.aborted,
-        hungUp: hangup.signal.aborted,
-      }));
+      const ending = announce(side, { prompt, graceMs: 5, repeatKeys: ['*'] }, watch, hangup.signal).then(
+        (announced) => ({
+          announced,
+          refused: watch.refused.aborted,
+          hungUp: hangup.signal.aborted,
+        }),
+      );
       for (const each of steps) {
         if (each === 'refuse') press('2');
+        if (each === 'repeat') press('*');
         if (each === 'other-key') press('5');
         if (each === 'whole') finish(whole);
         if (each === 'cut') finish(cut);
         if (each === 'hangup') hangup.abort();
         if (each === 'turn') await new Promise(setImmediate);
       }
-      if (!steps.some((each) => ['whole', 'cut', 'hangup', 'refuse'].includes(each))) hangup.abort();
+      let over = false;
+      void ending.then(() => (over = true));
+      while (!over) {
+        finish(whole);
+        await new Promise(setImmediate);
+      }
       const { announced, refused, hungUp } = await ending;
       if (announced.kind === 'told') {
         expect(announced.played.complete).toBe(true);
@@ -125,7 +166,7 @@ describe('where the law asks for a yes', () => {
     using watch = hearRefusal(side, ['2']);
     const announced = announce(
       side,
-      { prompt, graceMs: 0, question: { ...question, graceMs: 60_000 } },
+      { prompt, graceMs: 0, repeatKeys: [], question: { ...question, graceMs: 60_000 } },
       watch,
       never,
     );
@@ -145,7 +186,7 @@ describe('where the law asks for a yes', () => {
   ] as const)('%s is a no', async (_, keys) => {
     const { side, press, finish, listeners } = fakeSide();
     const watch = hearRefusal(side, ['2']);
-    const announced = announce(side, { prompt, graceMs: 0, question }, watch, never);
+    const announced = announce(side, { prompt, graceMs: 0, repeatKeys: [], question }, watch, never);
     for (const [key, at] of keys) press(key, at);
     finish(whole);
     expect(await announced).toEqual({ kind: 'no-consent', played: whole });
@@ -154,18 +195,18 @@ describe('where the law asks for a yes', () => {
   });
 
   test('a yes during a question that was cut short is none', async () => {
-    const { side, press, finish } = fakeSide();
+    const { side, press, finishAll } = fakeSide();
     using watch = hearRefusal(side, ['2']);
-    const announced = announce(side, { prompt, graceMs: 0, question }, watch, never);
+    const announced = announce(side, { prompt, graceMs: 0, repeatKeys: [], question }, watch, never);
     press('1', 9);
-    finish(cut);
+    await finishAll(cut, cut);
     expect(await announced).toEqual({ kind: 'not-told', played: cut });
   });
 
   test('a no after a yes, still in the prompt, is a no', async () => {
     const { side, press } = fakeSide();
     using watch = hearRefusal(side, ['2']);
-    const announced = announce(side, { prompt, graceMs: 0, question }, watch, never);
+    const announced = announce(side, { prompt, graceMs: 0, repeatKeys: [], question }, watch, never);
     press('1', 9);
     press('2', 10);
     expect((await announced).kind).toBe('refused');
