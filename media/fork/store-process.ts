@@ -75,6 +75,8 @@ async function launch(directory: string, token: string, port: number): Promise<S
       UV_THREADPOOL_SIZE: '16',
       TACET_STORE: JSON.stringify({ directory, token, port }),
     },
+    // Audio on its way is garbage a second later. Unless told that it may wait, V8 marks all that lives once a second for it.
+    execArgv: ['--initial-old-space-size=128'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     // The terminal's Ctrl-C is for the agent, which ends the store when its recordings are closed.
     detached: true,

@@ -5,10 +5,10 @@ import { sideNames, type ForkCounts, type SideNumber } from './messages.ts';
 import type { ParcelWriter } from './parcel.ts';
 
 /**
- * Copies wait for company at most this long: what a process that is killed takes with it. Ten packets a direction cost
- * the link and the store's cipher once.
+ * Copies wait for company at most this long: what a process that is killed takes with it. Twenty-five packets
+ * a direction cost the link once.
  */
-export const batchMs = 200;
+export const batchMs = 500;
 
 export class WorkerFork {
   readonly #id: number;

@@ -18,8 +18,8 @@ import { WorkerSession, type Workbench } from './worker-session.ts';
 
 const { commands, epochOffset, totals, memory, epoll, bell: bellFd } = workerData as WorkerData;
 /** Copies are handed over together this often, or when there are this many bytes. */
-const parcelMs = 20;
-const parcelBytes = 256 * 1024;
+const parcelMs = 100;
+const parcelBytes = 512 * 1024;
 /** Without anything to do by the clock a worker still looks up this often. */
 const restMs = 1_000;
 

@@ -7,8 +7,7 @@ import { closeSync, fdatasync, fdatasyncSync, ftruncateSync, openSync } from 'no
 import { promisify } from 'node:util';
 import type { Gap, RecordingEnd, RecordingHeader } from '../fork/sink.ts';
 import type { BatchList } from '../rtp/segments.ts';
-import { writeAll } from './durable.ts';
-import { sealChunk, SealedFileBroken, SealedReader } from './sealed-file.ts';
+import { SealedFileBroken, SealedReader, writeChunk } from './sealed-file.ts';
 
 /** Resolves when all that was written to a descriptor is on stable storage. */
 type Sync = (fd: number) => Promise<void>;
@@ -25,9 +24,10 @@ export interface JournalContents extends Disposable {
 
 /** A chunk is its kind and what it holds; `batches` are several, each behind its length (u32). */
 const kinds = { header: 1, batches: 2, gap: 3, end: 4 } as const;
+const kindBytes = 1;
 const lengthBytes = 4;
 /** Batches wait for the next sync, or until there are this many bytes: sealing one by one costs more than their bytes. */
-const pendingBytes = 256 * 1024;
+const mostPendingBytes = 256 * 1024;
 /** Of chunks that are asked for again, so much is kept: a quarter of an hour of G.711. */
 const keptBytes = 16 * 1024 * 1024;
 
@@ -40,8 +40,9 @@ export class Journal {
   taken: number;
   /** Frames on stable storage. */
   durable: number;
-  #pending: Uint8Array[] = [];
-  #pendingBytes = 0;
+  /** A chunk of the batches taken since the last that was written, its kind first. */
+  #pending = Buffer.of(kinds.batches);
+  #pendingBytes = kindBytes;
   #dirty = false;
   #closed = false;
   #syncing: Promise<void> = Promise.resolve();
@@ -58,7 +59,7 @@ export class Journal {
   /** Begins a journal. @throws when there is one already */
   static create(path: string, key: KeyObject, header: RecordingHeader, sync = dataSync): Journal {
     const journal = new Journal(openSync(path, 'ax', 0o600), key, 0, 0, sync);
-    journal.#append('header', Buffer.from(JSON.stringify(header)));
+    journal.#append('header', header);
     return journal;
   }
 
@@ -74,21 +75,25 @@ export class Journal {
     return { journal, gaps };
   }
 
-  /** Takes a batch, which is written with the next sync and must not change until then. */
+  /** Takes a batch, which is written with the next sync. */
   batch(batch: Uint8Array): void {
-    this.#pending.push(batch);
-    this.#pendingBytes += lengthBytes + batch.length;
+    const start = this.#pendingBytes + lengthBytes;
+    const end = start + batch.length;
+    if (end > this.#pending.length) this.#pending = Buffer.concat([this.#pending], 2 * end);
+    this.#pending.writeUInt32BE(batch.length, this.#pendingBytes);
+    this.#pending.set(batch, start);
+    this.#pendingBytes = end;
     this.taken += 1;
     this.#dirty = true;
-    if (this.#pendingBytes >= pendingBytes) this.#writePending();
+    if (end >= mostPendingBytes) this.#writePending();
   }
 
   gap(gap: Gap): void {
-    this.#append('gap', Buffer.from(JSON.stringify(gap)));
+    this.#append('gap', gap);
   }
 
   end(end: RecordingEnd): void {
-    this.#append('end', Buffer.from(JSON.stringify(end)));
+    this.#append('end', end);
   }
 
   /** Brings everything written so far to stable storage; not before an earlier call has done so with its part. */
@@ -115,29 +120,18 @@ export class Journal {
   }
 
   #writePending(): void {
-    if (this.#pending.length === 0) return;
-    const bytes = Buffer.allocUnsafe(this.#pendingBytes);
-    let at = 0;
-    for (const batch of this.#pending) {
-      at = bytes.writeUInt32BE(batch.length, at);
-      bytes.set(batch, at);
-      at += batch.length;
-    }
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    this.#write('batches', bytes);
+    if (this.#pendingBytes === kindBytes) return;
+    this.#write(this.#pending.subarray(0, this.#pendingBytes));
+    this.#pendingBytes = kindBytes;
   }
 
-  #append(kind: keyof typeof kinds, bytes: Uint8Array): void {
+  #append(kind: keyof typeof kinds, text: unknown): void {
     this.#writePending();
-    this.#write(kind, bytes);
+    this.#write(Buffer.concat([Uint8Array.of(kinds[kind]), Buffer.from(JSON.stringify(text))]));
   }
 
-  #write(kind: keyof typeof kinds, bytes: Uint8Array): void {
-    const chunk = Buffer.allocUnsafe(1 + bytes.length);
-    chunk[0] = kinds[kind];
-    chunk.set(bytes, 1);
-    writeAll(this.#fd, sealChunk(this.#key, 'journal', this.#chunks, chunk));
+  #write(chunk: Uint8Array): void {
+    writeChunk(this.#fd, this.#key, 'journal', this.#chunks, chunk);
     this.#chunks += 1;
     this.#dirty = true;
   }
@@ -181,7 +175,7 @@ class JournalFile implements JournalContents {
   #readAll(): RecordingHeader {
     let header: RecordingHeader | undefined;
     for (let chunk = this.#reader.next(); chunk !== undefined; chunk = this.#reader.next()) {
-      const text = (): string => chunk.toString('utf8', 1);
+      const text = (): string => chunk.toString('utf8', kindBytes);
       if (chunk[0] === kinds.header) header = JSON.parse(text()) as RecordingHeader;
       if (chunk[0] === kinds.batches) this.batches.add(this.#reader.chunks - 1, chunk);
       if (chunk[0] === kinds.gap) this.gaps.push(JSON.parse(text()) as Gap);
@@ -211,7 +205,7 @@ class FiledBatches implements BatchList {
   }
 
   add(number: number, chunk: Buffer): void {
-    for (let at = 1; at < chunk.length;) {
+    for (let at = kindBytes; at < chunk.length;) {
       const start = at + lengthBytes;
       const end = start + chunk.readUInt32BE(at);
       this.#chunks.push(number);

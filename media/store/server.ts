@@ -45,10 +45,12 @@ export interface Store extends AsyncDisposable {
 const creditBytes = 64 * 1024 * 1024;
 const largestMessage = 1024 * 1024;
 /**
- * Batches are written and synced together: this bounds how long one waits for its acknowledgement. Until then the agent
- * has it, so that only a fault of both costs as much.
+ * A recording's batches are written and synced together: this bounds how long one waits for its acknowledgement. Until then
+ * the agent has it, so that only a fault of both costs as much.
  */
 const syncMs = 1_000;
+/** Recordings that are due meanwhile are synced beside each other; all in one go would keep a relay from its core for long. */
+const roundMs = 100;
 const sweepMs = 3_600_000;
 
 /** Starts a store on a folder of its own. */
@@ -166,8 +168,8 @@ class AgentConnection {
   readonly #streams = new Map<number, string>();
   #from: { agent: string; boot: string } | undefined;
   #syncing = false;
-  #unsynced = 0;
-  readonly #dirty = new Set<number>();
+  /** Streams with frames that are not synced: when they are due, and the frames' bytes. */
+  readonly #dirty = new Map<number, { at: number; bytes: number }>();
 
   constructor(socket: WebSocket, vault: Vault, hooks: ConnectionHooks) {
     this.#socket = socket;
@@ -244,8 +246,9 @@ class AgentConnection {
 
   #frame(frame: Frame): void {
     const { sealed, stream, number, batch } = frame;
-    this.#unsynced += frameBytes(frame);
-    this.#dirty.add(stream);
+    const dirty = this.#dirty.get(stream);
+    if (dirty !== undefined) dirty.bytes += frameBytes(frame);
+    else this.#dirty.set(stream, { at: performance.now() + syncMs, bytes: frameBytes(frame) });
     void this.#syncSoon();
     const id = this.#streams.get(stream);
     if (id === undefined) return;
@@ -262,7 +265,7 @@ class AgentConnection {
     this.#syncing = true;
     try {
       while (this.#dirty.size > 0) {
-        await new Promise((resolve) => setTimeout(resolve, syncMs));
+        await new Promise((resolve) => setTimeout(resolve, roundMs));
         await this.#syncRound();
       }
     } catch (error) {
@@ -274,12 +277,14 @@ class AgentConnection {
   }
 
   async #syncRound(): Promise<void> {
-    const [streams, bytes] = [[...this.#dirty], this.#unsynced];
-    this.#dirty.clear();
-    this.#unsynced = 0;
+    const now = performance.now();
+    const due = [...this.#dirty].filter(([, { at }]) => at <= now);
+    if (due.length === 0) return;
+    const bytes = due.reduce((sum, [, dirty]) => sum + dirty.bytes, 0);
+    for (const [stream] of due) this.#dirty.delete(stream);
     // Beside each other: the file system then commits many with one write of its journal.
     const synced = await Promise.all(
-      streams.map(async (stream): Promise<[number, number] | undefined> => {
+      due.map(async ([stream]): Promise<[number, number] | undefined> => {
         const id = this.#streams.get(stream);
         const position = id === undefined ? undefined : await this.#vault.sync(id);
         return position === undefined ? undefined : [stream, position];

@@ -14,9 +14,11 @@ export class MediaUnderTest implements AsyncDisposable {
 
   /** @param cores `one` weighs it against programs on the same core, `all` lets its threads run beside each other */
   static async start(cores: 'one' | 'all' = 'one'): Promise<MediaUnderTest> {
-    const pinned = { execPath: 'taskset', execArgv: ['-c', relayCore, process.execPath] };
+    // As `npm start` does.
+    const heap = '--initial-old-space-size=128';
+    const pinned = { execPath: 'taskset', execArgv: ['-c', relayCore, process.execPath, heap] };
     const module = fileURLToPath(new URL('./relay-process.ts', import.meta.url));
-    const child = fork(module, cores === 'one' ? pinned : {});
+    const child = fork(module, cores === 'one' ? pinned : { execArgv: [heap] });
     await once(child, 'spawn');
     return new MediaUnderTest(child);
   }

@@ -26,7 +26,7 @@ export async function build(name: string, folder: string): Promise<string> {
 
 /** The relay gets the first core and the telephones the last: neither waits for the other. */
 export const relayCore = '0';
-const telephonesCore = String(cpus().length - 1);
+export const telephonesCore = String(cpus().length - 1);
 
 /** Starts a program on one core. */
 export async function startOn(
