@@ -1,6 +1,7 @@
 /*
  * Listens to prompts for `npm run bench -- relay`: each stream's packets against the ideal instants, one every 20 ms. The
- * instant of a stream's beginning is taken so that its middle packet is on time; arrivals are the kernel's.
+ * instant of a stream's beginning is taken so that its middle packet is on time; arrivals are the kernel's. A stream's first
+ * second is not counted: calls are set up then, and a compiler warms up.
  *
  *   rtp-listener STREAMS SECONDS      out: ports P1 P2 ... ; after SECONDS: one line of JSON
  */
@@ -14,7 +15,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { EVENTS = 512, FRAME_US = 20000 };
+enum { EVENTS = 512, FRAME_US = 20000, WARM = 50 };
 
 static int ascending(const void *a, const void *b) {
   double left = *(const double *)a, right = *(const double *)b;
@@ -69,10 +70,12 @@ int main(int count, char **arguments) {
   double *deviations = calloc((size_t)streams * most, sizeof *deviations);
   for (int stream = 0; stream < streams; stream++) {
     double *of = offsets + (size_t)stream * most;
-    memcpy(sorted, of, heard[stream] * sizeof *sorted);
-    qsort(sorted, heard[stream], sizeof *sorted, ascending);
-    for (int each = 0; each < heard[stream]; each++) {
-      double off = of[each] - sorted[heard[stream] / 2];
+    int counted = heard[stream] - WARM;
+    if (counted <= 0) continue;
+    memcpy(sorted, of + WARM, counted * sizeof *sorted);
+    qsort(sorted, counted, sizeof *sorted, ascending);
+    for (int each = WARM; each < heard[stream]; each++) {
+      double off = of[each] - sorted[counted / 2];
       deviations[all++] = off < 0 ? -off : off;
     }
   }
