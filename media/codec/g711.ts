@@ -32,17 +32,18 @@ export function decodePcmu(bytes: Uint8Array): Int16Array {
   return decode(bytes, pcmuLinear);
 }
 
-/** Linear PCM of `length` bytes from `from`, written into every second place from `at` on: one side of stereo. */
+/** Linear PCM of `length` bytes from `from`, written from `at` on into each place, or every second one: a side of stereo. */
 export function decodeInto(
   codec: G711,
   bytes: Uint8Array,
   from: number,
   length: number,
-  stereo: Int16Array,
+  samples: Int16Array,
   at: number,
+  step: 1 | 2,
 ): void {
   const table = codec === 'PCMA' ? pcmaLinear : pcmuLinear;
-  for (let index = 0; index < length; index += 1) stereo[at + 2 * index] = table[bytes[from + index]!]!;
+  for (let index = 0; index < length; index += 1) samples[at + step * index] = table[bytes[from + index]!]!;
 }
 
 /** A-law bytes of linear PCM. */

@@ -87,7 +87,7 @@ export class InBandReceiver {
     const samples = Math.min(length, linear.length);
     if (this.#expected !== -1 && timestamp !== this.#expected) this.#restart();
     this.#expected = (timestamp + length) >>> 0;
-    decodeInto(codec, packet, from, samples, linear, 0);
+    decodeInto(codec, packet, from, samples, linear, 0, 1);
     let heard = -1;
     for (let at = 0; at < samples; at += 1) {
       this.#samples[this.#filled] = linear[at]!;

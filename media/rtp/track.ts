@@ -108,7 +108,7 @@ export class Track {
     } else if (isG711(run.codec)) {
       const row = run.rows[at]!;
       const batch = this.#batchOf(row);
-      decodeInto(run.codec, batch, this.#rows.offset[row]! + start - place, length, stereo, into);
+      decodeInto(run.codec, batch, this.#rows.offset[row]! + start - place, length, stereo, into, 2);
     }
   }
 
