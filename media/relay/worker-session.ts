@@ -146,9 +146,11 @@ export class WorkerSession {
     const { bytes } = this.#bench.packet;
     const other = this.sides[number === 0 ? 1 : 0];
     if (!this.#connected) return;
+    const { first, highest } = other.sourceSequence;
     const mapped = rewriteRtcp(bytes, length, {
       sender: other.ssrc,
       reported: Math.max(0, other.sourceSsrc),
+      source: { first, highest, sequenceOffset: this.sides[number].sequenceOffset },
       timestampOffset: other.timestampOffset,
       sent: other.sent,
     });

@@ -84,6 +84,21 @@ export class WorkerSide implements Disposable {
     return this.#bench.words[this.#first + sideWords.stream + streamWords.timestampOffset]!;
   }
 
+  /** What is added to the sequence numbers of the stream's source. */
+  get sequenceOffset(): number {
+    return this.#bench.words[this.#first + sideWords.stream + streamWords.sequenceOffset]!;
+  }
+
+  /** Sequence numbers of the far end, extended by the cycles: the first and the highest. */
+  get sourceSequence(): { first: number; highest: number } {
+    const { words } = this.#bench;
+    const receiver = this.#first + sideWords.receiver;
+    return {
+      first: words[receiver + receiverWords.base]!,
+      highest: words[receiver + receiverWords.highest]!,
+    };
+  }
+
   /** SSRC that the far end sends with; -1 when it has sent nothing. */
   get sourceSsrc(): number {
     return this.#bench.words[this.#first + sideWords.receiver + receiverWords.ssrc]!;

@@ -13,6 +13,11 @@ export interface RtcpMapping {
   sender: number;
   /** SSRC that the receiving side's far end sends with: what report blocks speak of. */
   reported: number;
+  /**
+   * Of that far end: its first and highest sequence number so far, extended by the cycles, and what was added to its numbers on
+   * their way to the one who reports.
+   */
+  source: { first: number; highest: number; sequenceOffset: number };
   /** Added to the RTP timestamp of sender reports, ticks. */
   timestampOffset: number;
   /** Of our stream since its first packet: it goes on when its source is another one, which counts from nought. */
@@ -28,7 +33,7 @@ export interface RtcpMapping {
 export function rewriteRtcp(
   packet: Uint8Array,
   length: number,
-  { sender, reported, timestampOffset, sent }: RtcpMapping,
+  { sender, reported, source, timestampOffset, sent }: RtcpMapping,
 ): number {
   const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
   let at = 0;
@@ -48,9 +53,22 @@ export function rewriteRtcp(
         view.setUint32(at + 20, sent.packets >>> 0);
         view.setUint32(at + 24, sent.octets >>> 0);
       }
-      for (let block = 0; block < count; block++) view.setUint32(blocks + block * reportBlockBytes, reported);
+      for (let block = blocks; block < blocks + count * reportBlockBytes; block += reportBlockBytes) {
+        view.setUint32(block, reported);
+        view.setUint32(block + 8, highestOfSource(view.getUint32(block + 8), source));
+      }
     }
     at += size;
   }
   return at;
+}
+
+/**
+ * The highest sequence number that was heard, as its source counts: what was heard of our stream before that source spoke is
+ * before its first packet, and nobody heard more than it sent.
+ */
+function highestOfSource(heard: number, { first, highest, sequenceOffset }: RtcpMapping['source']): number {
+  const behind = (highest - (heard - sequenceOffset)) & 0xffff;
+  const ahead = behind >= 0x8000;
+  return (ahead ? highest : Math.max(first, highest - behind)) >>> 0;
 }

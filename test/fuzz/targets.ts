@@ -136,6 +136,7 @@ export const targets: readonly Target[] = [
       const length = rewriteRtcp(bytes, bytes.length, {
         sender: 1,
         reported: 2,
+        source: { first: 1, highest: 70_000, sequenceOffset: 9 },
         timestampOffset: 3,
         sent: { packets: 4, octets: 5 },
       });

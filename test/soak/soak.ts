@@ -13,6 +13,7 @@ export interface Found {
 export type Soak = (minutes: number | undefined, say: (line: string) => void) => Promise<Found>;
 
 const soaks: Record<string, () => Promise<Soak>> = {
+  media: async () => (await import('./media.ts')).run,
   sip: async () => (await import('./sip.ts')).run,
 };
 

@@ -42,6 +42,33 @@ test('a sender report counts all that our stream held: the prompt, and each sour
   expect(await report(2)).toEqual([10, 10 * 160]);
 });
 
+test('a report says how far a far end was heard in its own numbers, over a prompt and a wrap', async () => {
+  await using pair = await joined();
+  const { caller, agent, callerPort, agentPort, session } = pair;
+  const prompt = {
+    name: 'test',
+    hash: '00',
+    durationMs: 100,
+    encoded: encodeAll(new Int16Array(8 * 100)),
+  };
+  await session.caller.play(prompt, new AbortController().signal);
+  const heardUpTo = async (highest: number, count: number): Promise<number> => {
+    const report = compound(8, 7, 160);
+    report.writeUInt32BE(highest, 36);
+    caller.send(callerPort + 1, report);
+    await agent.hearsRtcp(count);
+    return agent.rtcpHeard.at(-1)!.readUInt32BE(36);
+  };
+  const sequences = [65_534, 65_535, 0, 1];
+  for (const sequence of sequences) agent.say(agentPort, { ssrc: 5, sequence });
+  await caller.hears(5 + sequences.length);
+  const ours = caller.heard.map((packet) => fieldsOf(packet).sequence);
+  // The prompt's last packet, the agent's second, its last; extended as the agent's own receiver counts.
+  expect(await heardUpTo(ours[4]!, 1)).toBe(65_534);
+  expect(await heardUpTo(ours[6]!, 2)).toBe(65_535);
+  expect(await heardUpTo(ours[8]!, 3)).toBe(65_537);
+});
+
 test('comfort noise of a payload type of its own crosses under the number of the other side, both ways', async () => {
   await using pair = await joined({
     callerSdp: (sdp) => `${sdp.replace('AVP 8 101', 'AVP 8 105 101')}a=rtpmap:105 CN/8000\r\n`,

@@ -74,6 +74,7 @@ test('whatever arrives as RTCP crosses within its bounds', () => {
       const length = rewriteRtcp(bytes, bytes.length, {
         sender: 1,
         reported: 2,
+        source: { first: 1, highest: 70_000, sequenceOffset: 9 },
         timestampOffset: 3,
         sent: { packets: 4, octets: 5 },
       });
