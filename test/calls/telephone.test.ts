@@ -23,10 +23,11 @@ async function siteOf(phone: Phone) {
         },
       ],
     },
+    campaign: { agentCodes: { pause: '*7', resume: '*8' } },
   });
 }
 
-test('a real telephone holds, resumes and hangs up: the recording has the hold and goes on', async () => {
+test('a real telephone pauses by keys, holds, resumes and hangs up: the recording has both gaps and goes on', async () => {
   await using phone = await Phone.start({ user: '+33800000001', speech, lastsMs: 30_000, answers: 'auto' });
   await using site = await siteOf(phone);
   await using tacet = await site.start();
@@ -45,6 +46,10 @@ test('a real telephone holds, resumes and hangs up: the recording has the hold a
   });
   await phone.saw('CALL_ESTABLISHED', 20_000);
   await expect.poll(() => tacet.calls.list()[0]?.state, { timeout: 10_000 }).toBe('recording');
+  await phone.press('*7');
+  await expect.poll(() => tacet.calls.list()[0]?.state, { timeout: 10_000 }).toBe('paused');
+  await phone.press('*8');
+  await expect.poll(() => tacet.calls.list()[0]?.state, { timeout: 10_000 }).toBe('recording');
   await phone.hold();
   await caller.saw(/^ACK /u, 2);
   await phone.resume();
@@ -56,7 +61,8 @@ test('a real telephone holds, resumes and hangs up: the recording has the hold a
   expectNothingLeft(tacet);
   expect((await site.events()).at(-1)).toMatchObject({ outcome: 'recorded' });
   const [recording] = await site.recordings();
-  expect(recording!.details!.gaps.filter(({ kind }) => kind === 'hold').length).toBeGreaterThan(0);
+  const gaps = new Set(recording!.details!.gaps.map(({ kind }) => kind));
+  expect([...gaps]).toEqual(expect.arrayContaining(['paused', 'hold']));
 });
 
 test('a real telephone transfers blindly: its REFER reaches the carrier', async () => {

@@ -76,16 +76,20 @@ export class Scenario {
   /** A PBX: waits for an INVITE. */
   static pbx(check: Check = {}): Scenario {
     const scenario = new Scenario('pbx');
+    scenario.#checks.push('far', 'near', 'way', 'invited');
+    return scenario.invited(check);
+  }
+
+  /** Of a PBX: waits for the INVITE once more, which it refused. */
+  invited(check: Check = {}): this {
     const take = (header: string, into: string): string =>
       `<ereg regexp=".*" search_in="hdr" header="${header}:" assign_to="${into}"/>`;
-    scenario.#recv('request="INVITE" crlf="true" rrs="true"', check, [
+    return this.#recv('request="INVITE" crlf="true" rrs="true"', check, [
       take('From', 'far'),
       take('To', 'near'),
       take('Via', 'way'),
       take('CSeq', 'invited'),
     ]);
-    scenario.#checks.push('far', 'near', 'way', 'invited');
-    return scenario;
   }
 
   /** Of a caller: provisional responses may come; then 200, the ACK with or without a body, and the audio. */

@@ -46,10 +46,11 @@ export function bridgeTo(
   srf: Srf,
   uri: () => string,
   bridged: (uas: Dialog, uac: Dialog) => void = () => undefined,
+  options: Parameters<Srf['createB2BUA']>[3] = {},
 ) {
   return async (req: SrfRequest, res: SrfResponse) => {
     try {
-      const { uas, uac } = await srf.createB2BUA(req, res, uri(), {});
+      const { uas, uac } = await srf.createB2BUA(req, res, uri(), options);
       for (const [one, other] of [
         [uas, uac],
         [uac, uas],

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { describe, expect, it } from 'vitest';
-import type { Dialog } from 'drachtio-srf';
+import type { Dialog, SrfResponse } from 'drachtio-srf';
 import { Sipp, runSipp } from '../../../peers/sipp.ts';
 import type { CallerScenario, PbxScenario, SippKeys } from '../../../peers/sipp.ts';
 import { bridgeTo, hangUp, nothingLeft, openBench, until } from './application.ts';
@@ -49,6 +49,22 @@ describe('a call through a B2BUA on the embedded server, SIPp at both ends', () 
       retransmissions: 0,
     });
     expect(answered, answered.errors).toMatchObject({ exitCode: 0, failed: 0, retransmissions: 0 });
+  });
+
+  it('the application adds headers to what the caller is told', async () => {
+    let pbx = 0;
+    const responseHeaders = (answer: SrfResponse) => ({ 'X-Ticket': `7 ${answer.status}` });
+    await using bench = await openBench(quick, (srf) => {
+      const carry = bridgeTo(srf, () => `sip:200@127.0.0.1:${pbx}`, undefined, { responseHeaders });
+      srf.invite((req, res) => void carry(req, res));
+    });
+    await using answering = await Sipp.start({ scenario: 'pbx-answers', calls: 1 });
+    pbx = answering.port;
+    const called = await runSipp({ scenario: 'caller-call', target: { port: bench.port } });
+    expect(called.exitCode, called.errors).toBe(0);
+    const told = called.messages.find(({ startLine }) => startLine.startsWith('SIP/2.0 200'))!;
+    expect(told.text).toMatch(/^X-Ticket: 7 200/mu);
+    await nothingLeft(bench.server);
   });
 
   it('carries 150 calls at 50 a second without one failure or retransmission', async () => {
