@@ -17,6 +17,7 @@ export async function openMedia(
   const plane = await openRtpengine({
     servers: media.rtpengine,
     address: media.address,
+    latching: media.latching,
     epochOffset,
     onServer: ({ server, up, why }) => {
       if (up) log.info({ server }, 'rtpengine takes calls');

@@ -5,6 +5,7 @@
  */
 import type { Side } from '../../config/units.ts';
 import { TacetError } from '../../config/errors.ts';
+import type { Latching } from '../relay/messages.ts';
 import { readAudio, writeOffer, type OurDescription } from '../sdp/audio.ts';
 import type { NumberedCodec } from '../sdp/choice.ts';
 import type { BencodeDictionary, BencodeValue } from './bencode.ts';
@@ -47,6 +48,14 @@ const everyCodec: readonly NumberedCodec[] = [
 ];
 const everyEvent = { payloadType: 101, clockRate: 8_000 };
 
+/** A far end that moves keeps the port that it was told (RFC 3264 section 8.3.1 asks no other of it). */
+const negotiatingFlags = ['trust-address', 'port-latching'];
+/** `asymmetric` keeps the server from learning another place than the SDP's, `strict-source` from hearing one that is not that of the far end. */
+const sourceFlags: Record<Latching, readonly string[]> = {
+  signalled: ['asymmetric', 'strict-source'],
+  address: ['strict-source'],
+};
+
 const lineTag = (side: Side): string => `line-${side}`;
 const tapTag = (side: Side): string => `tap-${side}`;
 
@@ -54,13 +63,18 @@ export class EngineCall {
   readonly #server: NgClient;
   readonly #id: string;
   readonly #lines: Record<Side, Endpoint>;
+  readonly #flags: readonly string[];
   #version = 0;
 
-  /** @param lines where our own sockets are, as the server sees them */
-  constructor(server: NgClient, id: string, lines: Record<Side, Endpoint>) {
+  /**
+   * @param lines    where our own sockets are, as the server sees them
+   * @param latching from whom the server takes the far ends' RTP
+   */
+  constructor(server: NgClient, id: string, lines: Record<Side, Endpoint>, latching: Latching) {
     this.#server = server;
     this.#id = id;
     this.#lines = lines;
+    this.#flags = [...negotiatingFlags, ...sourceFlags[latching]];
   }
 
   /** Reserves a side's ports. @returns where its far end is to send @throws NgUnanswered @throws NgRefused */
@@ -154,8 +168,7 @@ export class EngineCall {
       'from-tag': from,
       'to-tag': to,
       sdp,
-      // A far end that moves keeps the port that it was told (RFC 3264 section 8.3.1 asks no other of it).
-      flags: ['trust-address', 'port-latching'],
+      flags: [...this.#flags],
       ICE: 'remove',
       ...more,
     });

@@ -10,6 +10,7 @@ import {
   type SessionStatistics,
   type SideStatistics,
 } from '../plane.ts';
+import type { Latching } from '../relay/messages.ts';
 import { Copies } from './copies.ts';
 import { EngineCall, type Endpoint, type EngineCounts } from './engine-call.ts';
 import { EngineSide, type EngineSideHome } from './engine-side.ts';
@@ -23,6 +24,7 @@ export interface EngineSessionHome {
   id: string;
   /** Our own address, as the server reaches it. */
   address: string;
+  latching: Latching;
   now: () => EpochMicros;
   totals: EngineTotals;
   closed: () => void;
@@ -88,7 +90,8 @@ export class EngineSession implements MediaSession, EngineSideHome {
       );
     const lines = { caller: await openLine('caller'), agent: await openLine('agent') };
     const at = (side: Side): Endpoint => ({ address: home.address, port: lines[side].port });
-    const engine = new EngineCall(home.server, home.id, { caller: at('caller'), agent: at('agent') });
+    const ours = { caller: at('caller'), agent: at('agent') };
+    const engine = new EngineCall(home.server, home.id, ours, home.latching);
     const anchors = [await engine.reserve('caller')];
     opening.defer(() => engine.end().catch(() => undefined));
     anchors.push(await engine.reserve('agent'));

@@ -4,6 +4,7 @@ import { messageOf } from '../../config/errors.ts';
 import type { CallId, EpochMicros } from '../../config/units.ts';
 import { MediaUnavailable, type MediaPlane, type MediaSession, type PlaneStatistics } from '../plane.ts';
 import { anchorClock, epochMicros, type EpochOffset } from '../relay/clock.ts';
+import type { Latching } from '../relay/messages.ts';
 import { EngineSession, type EngineTotals } from './engine-session.ts';
 import type { NgClient } from './ng.ts';
 import { Servers, type EngineServer, type EngineState } from './servers.ts';
@@ -13,6 +14,8 @@ export interface RtpengineOptions {
   servers: readonly EngineServer[];
   /** Local address that the servers reach: our prompts leave from it, copies come to it. */
   address: string;
+  /** From whom the servers take RTP; by default from where the SDP says alone. */
+  latching?: Latching;
   pingMs?: number;
   epochOffset?: EpochOffset;
   /** A server came, went, or cannot do what calls need. */
@@ -97,6 +100,7 @@ class Rtpengine implements RtpenginePlane {
         server,
         id: `${call}-${randomBytes(6).toString('hex')}`,
         address: this.#options.address,
+        latching: this.#options.latching ?? 'signalled',
         now: (): EpochMicros => epochMicros(this.#epochOffset),
         totals: this.#totals,
         closed: () => {

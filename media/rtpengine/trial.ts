@@ -47,7 +47,12 @@ export async function tryServer(client: NgClient, address: string): Promise<void
     event: undefined,
     direction: 'sendrecv',
   };
-  const engine = new EngineCall(client, `trial-${randomBytes(8).toString('hex')}`, { caller: at, agent: at });
+  const engine = new EngineCall(
+    client,
+    `trial-${randomBytes(8).toString('hex')}`,
+    { caller: at, agent: at },
+    'signalled',
+  );
   const attempt = async (lacking: string, costs: string, act: () => Promise<void>): Promise<void> => {
     try {
       await act();

@@ -6,6 +6,7 @@ import { decodeBatch } from '../../media/fork/batch.ts';
 import { SdpRefused, type MediaPlane, type MediaSession, type PressedDigit } from '../../media/plane.ts';
 import { encodeAll } from '../../media/prompts/encoded.ts';
 import type { Prompt } from '../../media/prompts/prompt.ts';
+import type { Latching } from '../../media/relay/messages.ts';
 import { openRelay } from '../../media/relay/relay.ts';
 import { openRtpengine } from '../../media/rtpengine/rtpengine.ts';
 import { freePortRange } from '../peers/free-port.ts';
@@ -26,15 +27,20 @@ function speaking({ sdp }: Telephone, ...maps: string[]): string {
   return `${described}${types}\r\n${maps.map((map) => `a=rtpmap:${map}\r\n`).join('')}`;
 }
 
-async function relay(): Promise<MediaPlane> {
-  return openRelay({ address: '127.0.0.1', ports: await freePortRange(40), workers: 1 });
+async function relay(latching: Latching = 'signalled'): Promise<MediaPlane> {
+  return openRelay({ address: '127.0.0.1', ports: await freePortRange(40), workers: 1, latching });
 }
 
-async function rtpengine(): Promise<MediaPlane> {
+async function rtpengine(latching: Latching = 'signalled'): Promise<MediaPlane> {
   await using starting = new AsyncDisposableStack();
   const engine = starting.use(await RtpengineUnderTest.start());
   const plane = starting.use(
-    await openRtpengine({ servers: [{ ...engine.address, weight: 1 }], address: '127.0.0.1', pingMs: 50 }),
+    await openRtpengine({
+      servers: [{ ...engine.address, weight: 1 }],
+      address: '127.0.0.1',
+      latching,
+      pingMs: 50,
+    }),
   );
   await expect.poll(() => plane.servers()[0]!.up, { timeout: 10_000 }).toBe(true);
   const held = starting.move();
@@ -122,6 +128,63 @@ describe.each([
     await received(session, 'caller', 3);
     await received(session, 'agent', 3);
     expect([caller.heard.length, agent.heard.length]).toEqual([1, 1]);
+  });
+
+  test.each(['127.0.0.1', '127.0.0.3'])(
+    'a stranger at %s hears nothing and is not heard',
+    async (address) => {
+      await using plane = await openPlane();
+      await using caller = await telephone();
+      await using agent = await telephone();
+      await using stranger = await telephone(address);
+      await using session = await plane.open(call);
+      const { callerPort, agentPort } = await agreed(session, caller, agent);
+      await session.connect();
+      const copied: number[] = [];
+      await session.fork((batch) => {
+        for (const { rtp } of decodeBatch(batch)) copied.push(Buffer.from(rtp).readUInt32BE(8));
+      });
+      const inject = (): void => {
+        for (let turn = 0; turn < 4; turn++) stranger.say(agentPort, { ssrc: 666 });
+      };
+      inject();
+      agent.say(agentPort, { sequence: 1, ssrc: 5 });
+      await caller.hears(1);
+      inject();
+      agent.say(agentPort, { sequence: 2, ssrc: 5 });
+      await caller.hears(2);
+      caller.say(callerPort);
+      await agent.hears(1);
+      expect(caller.heard).toHaveLength(2);
+      expect(stranger.heard).toEqual([]);
+      await fork.stop();
+      expect(copied.toSorted()).toEqual([5, 5, 7]);
+    },
+  );
+
+  test('a far end that sends from another port than it said is followed where the site says so', async () => {
+    await using plane = await openPlane('address');
+    await using caller = await telephone();
+    await using agent = await telephone();
+    await using stranger = await telephone('127.0.0.3');
+    await using session = await plane.open(call);
+    const callerPort = portOf(await session.caller.answer(caller.sdp));
+    const agentPort = portOf(await session.agent.offer());
+    await session.agent.accept(agent.sdp.replace(/m=audio \d+/u, 'm=audio 9'));
+    await session.connect();
+    agent.say(agentPort, { sequence: 1, ssrc: 5 });
+    await caller.hears(1);
+    await expect
+      .poll(() => {
+        caller.say(callerPort);
+        return agent.heard.length;
+      })
+      .toBeGreaterThan(0);
+    stranger.say(agentPort, { sequence: 2, ssrc: 666 });
+    agent.say(agentPort, { sequence: 3, ssrc: 5 });
+    await caller.hears(2);
+    expect(caller.heard).toHaveLength(2);
+    expect(stranger.heard).toEqual([]);
   });
 
   test('each side keeps its port through connect, hold and a new offer', async () => {
