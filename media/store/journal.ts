@@ -27,7 +27,7 @@ const kinds = { header: 1, batches: 2, gap: 3, end: 4 } as const;
 const kindBytes = 1;
 const lengthBytes = 4;
 /** Batches wait for the next sync, or until there are this many bytes: sealing one by one costs more than their bytes. */
-const mostPendingBytes = 256 * 1024;
+const mostPendingBytes = 64 * 1024;
 /** Of chunks that are asked for again, so much is kept: a quarter of an hour of G.711. */
 const keptBytes = 16 * 1024 * 1024;
 

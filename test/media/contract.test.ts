@@ -141,7 +141,7 @@ describe.each([
       const { callerPort, agentPort } = await agreed(session, caller, agent);
       await session.connect();
       const copied: number[] = [];
-      await session.fork((batch) => {
+      const fork = await session.fork((batch) => {
         for (const { rtp } of decodeBatch(batch)) copied.push(Buffer.from(rtp).readUInt32BE(8));
       });
       const inject = (): void => {
