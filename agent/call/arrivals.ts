@@ -37,7 +37,7 @@ export class Arrivals {
     return this.#current !== undefined;
   }
 
-  /** The call is over: a newcomer that comes yet has nowhere to go. */
+  /** The call is over, or is not ours to change: a newcomer has nowhere to go. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -76,7 +76,7 @@ export class Arrivals {
     settle?.(settled);
   }
 
-  /** The call is over: nobody comes in any more. */
+  /** Nobody comes in any more. */
   close(): void {
     this.#closed = true;
     this.settle(gone);

@@ -1,6 +1,6 @@
 /** One call's life, told top to bottom: match, decide, connect, announce, ask, bridge, record, end (design section 6). */
 import { messageOf } from '../../config/errors.ts';
-import type { CallId, Rate } from '../../config/units.ts';
+import type { Rate } from '../../config/units.ts';
 import { MediaUnavailable, SdpRefused, type MediaSession, type MediaSide } from '../../media/plane.ts';
 import { sdpIn } from '../../media/sdp/multipart.ts';
 import { becauseIds } from '../law/constraint.ts';
@@ -33,7 +33,7 @@ export async function carryCall(invite: Invite, house: House): Promise<Outcome> 
     direction: invite.from.kind === 'trunk' ? 'inbound' : 'outbound',
     since: house.now(),
   });
-  if (untouched === undefined) enterParties(listed, invite, house);
+  if (untouched === undefined) enterParties(listed, invite, house, rule !== undefined);
   const call: PassedCall = { invite, house, listed, rule };
   let outcome: Outcome | undefined;
   try {
@@ -68,11 +68,12 @@ export async function carryCall(invite: Invite, house: House): Promise<Outcome> 
   }
 }
 
-/** The first two: one outside, one on the PBX's side. */
-function enterParties(listed: EnteredCall, invite: Invite, house: House): void {
+/** The first two: one outside, one on the PBX's side. No pseudonym is made of who calls for no campaign. */
+function enterParties(listed: EnteredCall, invite: Invite, house: House, claimed: boolean): void {
   const inbound = invite.from.kind === 'trunk';
-  const { caller, agent } = parties(invite, inbound, house);
   listed.outside.set('caller', inbound ? invite.caller : invite.called);
+  if (!claimed) return;
+  const { caller, agent } = parties(invite, inbound, house);
   listed.enterParty('caller', caller, listed.facts.since);
   listed.enterParty('agent', agent, listed.facts.since);
 }
@@ -171,7 +172,7 @@ async function carrySampled(call: PassedCall, rule: CampaignRule): Promise<Outco
 
   let outcome: Outcome | undefined;
   try {
-    const written = writeDecision(invite, rule, draw, house);
+    const written = writeDecision(call, rule, draw);
     if (!draw.selected) {
       written.catch((error: unknown) =>
         house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
@@ -204,12 +205,10 @@ async function carryUndrawn(call: PassedCall, rule: CampaignRule, reason: Undraw
   const { invite, house } = call;
   house.metrics.undrawn(rule.campaign.name, reason);
   const epoch = epochOf(new Date(house.now() / 1_000));
-  writeDecision(
-    invite,
-    rule,
-    { selected: false, reason, epoch, basis: undefined, draw: undefined },
-    house,
-  ).catch((error: unknown) => house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'));
+  const undrawn = { selected: false, reason, epoch, basis: undefined, draw: undefined };
+  writeDecision(call, rule, undrawn).catch((error: unknown) =>
+    house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
+  );
   return await passThrough(call, { kind: 'unselected' });
 }
 
@@ -272,12 +271,10 @@ function passUnrecorded(call: PassedCall, detail: string): Promise<Outcome> {
 }
 
 function writeDecision(
-  invite: { call: CallId; called: string; caller: string; from: Invite['from'] },
+  { invite, house, listed }: PassedCall,
   { campaign, constraint }: CampaignRule,
   draw: Pick<Reservation, 'selected' | 'epoch' | 'basis' | 'draw'> & { reason: string },
-  house: House,
 ): Promise<unknown> {
-  const inbound = invite.from.kind === 'trunk';
   return house.ledger.append({
     kind: 'call.decided',
     call: invite.call,
@@ -292,6 +289,6 @@ function writeDecision(
     mode: constraint.mode,
     law: constraint.packs,
     because: becauseIds(constraint),
-    parties: parties(invite, inbound, house),
+    parties: { caller: listed.partyOn('caller') ?? '', agent: listed.partyOn('agent') ?? '' },
   });
 }

@@ -17,7 +17,7 @@ export type Offering =
       /** Gives it the answer; its leg, or undefined when it has gone meanwhile. */
       accept: (answer: string) => Promise<Leg | undefined>;
       /** Nothing comes of its offer. */
-      release: () => Promise<void>;
+      decline: () => Promise<void>;
     }
   | ({ kind: 'failed' } & Unseated);
 
@@ -37,6 +37,8 @@ export interface Newcomer {
   offer(over: AbortSignal): Promise<Offering>;
   /** It has its new place: what it left behind ends. */
   arrived(): void;
+  /** Nothing comes of it although media was agreed: whoever has only this call is hung up, whoever had another goes back to it. */
+  sendAway(leg: Leg): Promise<void>;
 }
 
 const failed = (status: number, reason: string): { kind: 'failed' } & Unseated => ({
@@ -71,12 +73,13 @@ export function calledIn(
     },
     async offer(over) {
       const dialled = await dial(undefined, over);
-      if (dialled.kind === 'offered') return dialled;
+      if (dialled.kind === 'offered') return { ...dialled, decline: dialled.release };
       return dialled.kind === 'failed'
         ? failed(dialled.status, dialled.reason)
         : failed(487, 'Request Terminated');
     },
     arrived: () => undefined,
+    sendAway: (leg) => leg.hangUp('SIP;cause=488'),
   };
 }
 
@@ -105,10 +108,11 @@ export function callingIn(invite: Invite, { pseudonym }: Pick<House, 'pseudonym'
         sdp: body,
         contentType,
         accept: (answer) => answerUnlessCancelled(invite, answer),
-        release: () => Promise.resolve(),
+        decline: () => Promise.resolve(),
       };
     },
     arrived: () => undefined,
+    sendAway: (leg) => leg.hangUp('SIP;cause=488'),
   };
 }
 
@@ -119,6 +123,7 @@ export function comingFrom(
   facts: Pick<Newcomer, 'number' | 'party' | 'refused'>,
 ): Newcomer {
   const leg = pair.legs[side];
+  const before = leg.agreed.local;
   return {
     ...facts,
     peer: leg.peer,
@@ -142,10 +147,14 @@ export function comingFrom(
           await acknowledge?.(answer);
           return leg;
         },
-        release: async () => acknowledge?.(leg.agreed.local),
+        decline: async () => acknowledge?.(before),
       };
     },
     arrived: () => pair.release(side),
+    async sendAway() {
+      if (before !== undefined)
+        await pair.tryTurn(() => pair.insist(side, { method: 'INVITE', offer: before }));
+    },
   };
 }
 

@@ -100,7 +100,7 @@ async function takePlace(
     return { seated: false, status: 500, reason: 'Server Internal Error' };
   });
   if (!seating.seated || pair.arrivals.closed) {
-    if (seating.seated) await seating.leg.hangUp();
+    if (seating.seated) await newcomer.sendAway(seating.leg);
     const unseated = seating.seated
       ? { seated: false as const, status: 487, reason: 'Request Terminated' }
       : seating;

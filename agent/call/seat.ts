@@ -34,7 +34,7 @@ export async function seatAnchored(
     const leg = answer === undefined ? undefined : await offering.accept(answer);
     if (leg !== undefined) return { seated: true, leg };
     await agreed.restore();
-    await offering.release();
+    await offering.decline();
     return notAcceptable;
   }
   const answering = await newcomer.answer(await media[side].offer(undefined, srtp), over);
@@ -45,7 +45,7 @@ export async function seatAnchored(
   await beforeHeard();
   if (await accepts(media[side], answering.sdp)) return { seated: true, leg: answering.leg };
   await agreed.restore();
-  await answering.leg.hangUp('SIP;cause=488');
+  await newcomer.sendAway(answering.leg);
   return notAcceptable;
 }
 
@@ -75,7 +75,7 @@ export async function seatDirect(
     const { sdp: offer, contentType } = offering;
     const answered = await pair.insist(stays, { method: 'INVITE', offer, contentType });
     if (answered.status >= 300 || answered.sdp === undefined) {
-      await offering.release();
+      await offering.decline();
       return refusedBy(answered);
     }
     const leg = await offering.accept(answered.sdp);

@@ -83,7 +83,8 @@ export function interceptTransfers(call: OngoingCall, pair: Pair): void {
   const { intercept } = pair;
   const handled = house.config.sip.transfers === 'handle';
   pair.intercept = async (from, request, pass) => {
-    if (handled && request.method === 'REFER') return takeRefer(call, pair, from, request);
+    if (handled && request.method === 'REFER' && !pair.arrivals.closed)
+      return takeRefer(call, pair, from, request);
     return await intercept(from, withDialogsRenamed(request, house.calls), pass);
   };
 }
@@ -138,9 +139,11 @@ async function join({ listed, house }: OngoingCall, pair: Pair, from: Side, cons
   const [goesOn, ends] =
     isRecorded(consulted.call) && !isRecorded(listed) ? [consulted, here] : [here, consulted];
   const side = otherSide(ends.side);
+  const number = ends.call.outside.get(side);
   const newcomer = comingFrom(ends.pair, side, {
-    number: ends.call.outside.get(side) ?? '',
-    party: ends.call.partyOn(side) ?? house.pseudonym(userOf(ends.pair.legs[side].remoteTarget) ?? ''),
+    number: number ?? '',
+    party:
+      ends.call.partyOn(side) ?? house.pseudonym(number ?? userOf(ends.pair.legs[side].remoteTarget) ?? ''),
     refused: ends.call.refused,
   });
   // The asker may hang up on both as soon as the transfer is taken.
