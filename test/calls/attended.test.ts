@@ -5,7 +5,7 @@ import { Linphone } from '../peers/linphone.ts';
 import { callAudio, type KeyPress } from '../peers/pcap.ts';
 import { Scenario } from '../peers/scenario.ts';
 import { Sipp, type SipMessage, type SippOptions } from '../peers/sipp.ts';
-import { expectNothingLeft, kindsOf, promptMs, selectingSite, soundness } from './selecting-site.ts';
+import { expectNothingLeft, kindsOf, selectingSite, soundness } from './selecting-site.ts';
 import type { Site } from './tacet-under-test.ts';
 
 const talk = { direction: 'sendrecv' } as const;
@@ -32,12 +32,7 @@ test.each([
       campaign: { agentCodes: { pause: '*7', resume: '*8' } },
     });
     await using tacet = await site.start();
-    await using consulted = await carrierAnswers(site, (target) =>
-      target
-        .reinvited(talk)
-        .pause(promptMs + 1_500)
-        .hangsUp(),
-    );
+    await using consulted = await carrierAnswers(site, (target) => target.reinvited(talk).hungUp());
     await using caller = await carrierCalls(site, (calling) =>
       calling
         .answered()
@@ -59,8 +54,11 @@ test.each([
       /Media streams established .* call 2/u,
     );
     await phone.command(transfer, /Call [12] .*ended[^]*Call [12] .*ended/u);
+    const told = async (): Promise<number> =>
+      (await site.events()).filter(({ kind }) => kind === 'call.told').length;
+    await expect.poll(told, { timeout: 15_000 }).toBe(2);
+    await endNow(tacet);
     await played(caller, consulted);
-    await tacet.drain();
     expectNothingLeft(tacet);
     const events = await site.events();
     const { call } = events.find((event) => event.kind === 'call.decided')!;
@@ -117,6 +115,14 @@ function pbxAnswers(site: Site, then: (pbx: Scenario) => Scenario): Promise<Sipp
     calls: 1,
     audio,
   });
+}
+
+/** Ends the calls that are on. */
+async function endNow(tacet: Tacet): Promise<void> {
+  const enough = new AbortController();
+  const drained = tacet.drain(enough.signal);
+  enough.abort();
+  await drained;
 }
 
 async function becomes(tacet: Tacet, state: string): Promise<void> {
@@ -280,6 +286,38 @@ test('a target that refuses leaves a call with direct media as it was; one in th
   expectNothingLeft(tacet);
 });
 
+test('a call that passed and was transferred outside is recorded by order: both outside parties are told first', async () => {
+  await using site = await selectingSite({
+    sip: { transfers: 'handle' },
+    campaign: { rate: 0, onDemand: true },
+  });
+  await using tacet = await site.start();
+  await using target = await carrierAnswers(site, (there) => there.reinvited(talk).hungUp());
+  await using pbx = await pbxAnswers(site, (agent) =>
+    agent
+      .request('REFER', { headers: ['Refer-To: <sip:+33700000007@192.0.2.7>'] }, 202)
+      .expect('NOTIFY', { has: ['100 Trying'] })
+      .reply()
+      .expect('NOTIFY', { has: ['200 OK'] })
+      .reply()
+      .hungUp(),
+  );
+  await using caller = await carrierCalls(site, (calling) =>
+    calling.answered().reinvited(talk).reinvited(talk).hungUp(),
+  );
+  await played(pbx);
+  const { call } = tacet.calls.list()[0]!;
+  expect(await tacet.calls.record(call, { by: 'lea', reason: 'complaint' })).toEqual({ done: true });
+  await endNow(tacet);
+  await played(caller, target);
+  expectNothingLeft(tacet);
+  const events = await site.events();
+  const told = events.flatMap((event) => (event.kind === 'call.told' ? [event.side ?? 'caller'] : []));
+  expect(told).toEqual(['caller', 'agent']);
+  expect(await site.recordings()).toHaveLength(1);
+  expect(await soundness(site)).toMatch(/^sound/u);
+});
+
 /** A yes, said over and over: whenever it is asked for, it comes. */
 const yes: KeyPress[] = Array.from({ length: 18 }, (_, index) => ({ digit: '1', atMs: 1_500 + 500 * index }));
 
@@ -316,10 +354,7 @@ test.each([
       .filter((kind) => kind.startsWith('recording'))
       .join();
   await expect.poll(recordings, { timeout: 15_000 }).toBe(settled);
-  const enough = new AbortController();
-  const drained = tacet.drain(enough.signal);
-  enough.abort();
-  await drained;
+  await endNow(tacet);
   await played(caller, target, pbx);
   expectNothingLeft(tacet);
   const events = await site.events();
