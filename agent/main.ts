@@ -23,6 +23,7 @@ import { concerns } from './law/constrain.ts';
 import { Law } from './law/law.ts';
 import { lawOf } from './law/load.ts';
 import { openLedger } from './ledger/open.ts';
+import { settleOwed } from './ledger/owed.ts';
 import { openEmbeddedSampler } from './sampling/embedded.ts';
 import { openDrawKeys } from './sampling/draw-keys.ts';
 import { redisPlace } from './sampling/redis-place.ts';
@@ -209,6 +210,13 @@ export async function startTacet(
           }),
         );
   await ledger.append({ kind: 'agent.started', version, config: config.site });
+  starting.use(
+    settleOwed({
+      dataDir,
+      append: (event) => ledger.append(event),
+      onTrouble: (file, why) => log.error({ file, why }, 'what is owed to the ledger cannot be written'),
+    }),
+  );
   log.info({ version, sip: sipServer?.addresses, http: http.port, campaigns: campaigns.length }, 'ready');
 
   const parted = starting.move();

@@ -79,7 +79,7 @@ export type LedgerEvent =
       reason: DestroyReason;
       proof: string | undefined;
     }
-  | { kind: 'recording.exported'; recording: RecordingId; by: string; reason: string }
+  | { kind: 'recording.exported'; recording: RecordingId; by: string; reason: string; exportedAt: string }
   /**
    * A change of the live state that this agent learnt (`agent/campaigns/changes.ts`): versions leave no gap, and one that
    * stands twice (`change` is the same) was written twice, not done twice.

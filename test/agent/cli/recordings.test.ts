@@ -1,8 +1,11 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { expect, test } from 'vitest';
 import { recordings } from '../../../agent/cli/recordings-command.ts';
+import { settleOwed, type OwedEvent } from '../../../agent/ledger/owed.ts';
 import type { CallId, EpochMicros, RecordingId } from '../../../config/units.ts';
 import { BatchWriter } from '../../../media/fork/batch.ts';
 import { RecordingUnreadable } from '../../../media/store/reader.ts';
@@ -56,7 +59,8 @@ test('what we cannot decode is exported as a capture in which tshark finds both 
   await writeFile(config, stringify({ ...site, dataDir: join(home.path, 'data') }));
   await writeFile(join(home.path, 'campaigns.yaml'), stringify({ campaigns: [] }));
   const file = join(home.path, 'call.pcap');
-  const ask = (id: string) => recordings(['export', id, '--rtp', '--out', file, '--config', config]);
+  const words = (id: string) => ['export', id, '--rtp', '--out', file, '--config', config];
+  const ask = (id: string) => recordings([...words(id), '--reason', 'complaint 12']);
 
   expect(await ask('in-g729')).toBe(0);
   const streams = await rtpStreamsIn(file);
@@ -66,6 +70,18 @@ test('what we cannot decode is exported as a capture in which tshark finds both 
     { ...whole, source: { address: caller }, destination: { address: agent }, ssrc: '0x00000001' },
     { ...whole, source: { address: agent }, destination: { address: caller }, ssrc: '0x00000002' },
   ]);
+  const owed: OwedEvent[] = [];
+  await using settling = settleOwed({
+    dataDir: join(home.path, 'data'),
+    append: (event) => Promise.resolve(owed.push(event)),
+    onTrouble: (_file, why) => expect.unreachable(why),
+  });
+  await settling[Symbol.asyncDispose]();
+  expect(owed).toMatchObject([{ recording: 'in-g729', by: userInfo().username, reason: 'complaint 12' }]);
+  expect(await readdir(join(home.path, 'data', 'owed'))).toEqual([]);
+  await rm(file);
+  expect(await recordings(words('in-g729'))).toBe(2);
+  expect(existsSync(file)).toBe(false);
   await expect(ask('in-g711')).rejects.toThrow(RecordingUnreadable);
   await expect(ask('none')).rejects.toThrow(RecordingUnreadable);
 });
