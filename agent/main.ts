@@ -34,7 +34,7 @@ import { openPeers, readCredentials } from './sip/peers.ts';
 import type { SipServer } from './sip/server/server.ts';
 import { startTelemetryServer } from './telemetry/http.ts';
 import { startEmbeddedSip } from './embedded-sip.ts';
-import { openMedia } from './media-plane.ts';
+import { openMedia, openVoices } from './media-plane.ts';
 import { openStore, type PartNeeds } from './recording-store.ts';
 import { openLog } from './telemetry/log.ts';
 import { openMetrics } from './telemetry/metrics.ts';
@@ -110,6 +110,9 @@ export async function startTacet(
   );
   prepareTones(config.sip.ringingTone);
   const media = starting.use(await open.media(config.media, epochOffset, metrics, log));
+  const voices = campaigns.some(({ refusalVoice }) => refusalVoice !== 'none')
+    ? starting.use(await openVoices(log, metrics))
+    : undefined;
   const { link, store } = await openStore(starting, { config, dataDir, at, log, ledger, metrics });
 
   const running = new Set<Promise<unknown>>();
@@ -133,6 +136,7 @@ export async function startTacet(
     ledger,
     sink: link,
     media,
+    voices,
     edge: parts.edge!,
     metrics,
     log,

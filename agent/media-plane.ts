@@ -1,11 +1,22 @@
-/** Opens the media plane that the configuration names. */
+/** Opens the media plane that the configuration names, and what hears voices on it. */
 import type { Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
 import type { MediaPlane } from '../media/plane.ts';
 import type { EpochOffset } from '../media/relay/clock.ts';
 import { openRelay } from '../media/relay/relay.ts';
 import { openRtpengine } from '../media/rtpengine/rtpengine.ts';
+import { Voices } from '../media/voice/voices.ts';
 import type { Metrics } from './telemetry/metrics.ts';
+
+/** Opens what hears voices, and says when it hears none any more: keys are then the only refusal. */
+export async function openVoices(log: Logger, metrics: Metrics): Promise<Voices> {
+  const voices = new Voices({
+    onLost: (reason) => log.error({ reason }, 'nobody is heard by voice any more: a refusal needs a key'),
+  });
+  metrics.watchVoices(() => voices.hears);
+  await voices.ready;
+  return voices;
+}
 
 export async function openMedia(
   media: Config['media'],

@@ -2,6 +2,7 @@
  * What a call may ask of the media plane (design section 7). The embedded relay and rtpengine both are this;
  * the call logic knows nothing else of media. SDP goes in and out as text: only the plane reads it.
  */
+import type { MessagePort } from 'node:worker_threads';
 import type { CallId, EpochMicros, Side } from '../config/units.ts';
 import { TacetError } from '../config/errors.ts';
 import type { CodecName } from './codec/formats.ts';
@@ -107,6 +108,18 @@ export interface MediaSide {
    * packet of the session on: keys pressed before the listener was added are handed over at once.
    */
   onDigit(listener: (digit: PressedDigit) => void): Disposable;
+  /**
+   * Sends what this side's far end says to a port, packet by packet as `SaidAudio`, until it is let go; the port is closed
+   * then. Nothing of it passes through the main thread of the embedded plane.
+   */
+  listen(port: MessagePort): Disposable;
+}
+
+/** Audio as it came off the wire, in its codec. */
+export interface SaidAudio {
+  codec: CodecName;
+  payload: Uint8Array;
+  at: EpochMicros;
 }
 
 export type Digit =

@@ -3,6 +3,7 @@ import type { Campaign } from '../../config/schema.ts';
 import type { EpochMicros } from '../../config/units.ts';
 import type { MediaSide, Played } from '../../media/plane.ts';
 import type { Prompt } from '../../media/prompts/prompt.ts';
+import type { ListenedTo } from '../../media/voice/voices.ts';
 import type { Consent, Refusal } from '../ledger/ledger.ts';
 import type { Keypad } from './keys.ts';
 import type { CampaignRule } from './rules.ts';
@@ -36,6 +37,7 @@ export function hearRefusal(
     get refusal() {
       return heard.signal.aborted ? (heard.signal.reason as Refusal) : undefined;
     },
+    refuse: (refusal) => heard.abort(refusal),
     join(other) {
       listening.use(other);
       const refuse = (): void => heard.abort(other.refusal);
@@ -55,6 +57,8 @@ export interface RefusalWatch extends Disposable {
   traced: boolean;
   /** Whether the party was asked for a yes and gave none: nobody asks twice to turn a no into a yes. */
   declined: boolean;
+  /** A refusal that was heard by other means than keys. */
+  refuse(refusal: Refusal): void;
   /** From now on the refusal of another protected party is one of the call, until its end; the other ends with this. */
   join(other: RefusalWatch): void;
 }
@@ -120,10 +124,12 @@ export async function announce(
   { prompt, graceMs, question, repeatKeys }: Announcement,
   watch: RefusalWatch,
   ended: AbortSignal,
+  voice?: ListenedTo,
 ): Promise<Announced> {
   using yes = question && hearConsent(watch.keypad, question.keys, question.askedAt);
   using again = hearRepeat(watch.keypad, repeatKeys);
   for (let cutShort = 0; ;) {
+    voice?.plays(prompt);
     const playing = await firstOf({
       played: (over) => side.play(prompt, over),
       repeat: again.asked,

@@ -4,6 +4,7 @@ import type { EpochMicros } from '../../config/units.ts';
 import type { Config } from '../../config/schema.ts';
 import type { RecordingSink } from '../../media/fork/sink.ts';
 import type { MediaPlane } from '../../media/plane.ts';
+import type { Voices } from '../../media/voice/voices.ts';
 import type { Campaigns } from '../campaigns/campaigns.ts';
 import type { LiveCampaigns } from '../campaigns/live.ts';
 import type { CallRegistry } from './registry.ts';
@@ -25,6 +26,8 @@ export interface House {
   ledger: Ledger;
   sink: RecordingSink;
   media: MediaPlane;
+  /** Who hears voices; undefined where no campaign asks for it. */
+  voices: Voices | undefined;
   edge: Edge;
   metrics: Metrics;
   log: Logger;

@@ -6,6 +6,8 @@ import { lawTogether } from './law-together.ts';
 import type { Pair } from './legs.ts';
 import type { SelectedCall } from './selected.ts';
 import { trace } from './trace.ts';
+import type { HeardSpeech } from '../../media/voice/any-speech.ts';
+import type { ListenedTo } from '../../media/voice/voices.ts';
 
 /** Plays the campaign's announcement to an outside party and listens for its refusal. */
 export async function tell(
@@ -16,9 +18,31 @@ export async function tell(
 ): Promise<Announced | { kind: 'untraced' }> {
   const { media, rule, house, listed } = call;
   listed.state = 'telling';
-  const announced = await announce(media[side], announcementOf(rule, house.now()), watch, ended);
+  using voice = voiceOf(call, watch, side);
+  const announced = await announce(media[side], announcementOf(rule, house.now()), watch, ended, voice);
   if (announced.kind === 'no-consent') watch.declined = true;
   return (await writeAnnounced(call, announced, watch, side)) ? announced : { kind: 'untraced' };
+}
+
+/**
+ * Listens for the party's voice where silence lets a recording begin: whoever speaks then has not let it. Where a yes is asked for, a
+ * voice is none; where a refusal ends the call, only a key may do that.
+ */
+function voiceOf(
+  { media, rule, house }: SelectedCall,
+  watch: RefusalWatch,
+  side: Side,
+): ListenedTo | undefined {
+  const { mode, onRefusal } = rule.constraint;
+  if (rule.campaign.refusalVoice === 'none' || mode === 'consent' || onRefusal === 'end-call')
+    return undefined;
+  if (house.voices?.hears !== true) return undefined;
+  const voice = house.voices.listen(media[side]);
+  voice.spoke.addEventListener('abort', () => {
+    const { score, at } = voice.spoke.reason as HeardSpeech;
+    watch.refuse({ by: 'voice', layer: 'any-speech', score: Math.round(score * 100) / 100, at });
+  });
+  return voice;
 }
 
 /**

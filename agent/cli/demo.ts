@@ -175,6 +175,8 @@ async function writeSite(carrierPort: number, pbxPort: number): Promise<string> 
     purpose: 'training',
     controller: 'Marco SA',
     announcement: { prompt: 'fr-object', graceMs: 500 },
+    // The demo's callers talk from the first second on; a person would not.
+    refusalVoice: 'none',
   });
   await writeFile(
     join(folder, 'campaigns.yaml'),

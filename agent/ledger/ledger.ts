@@ -135,7 +135,10 @@ export interface DrawEvidence {
 }
 
 /** How a refusal was heard; never the audio. */
-export type Refusal = { by: 'key'; digit: Digit; at: EpochMicros };
+export type Refusal =
+  | { by: 'key'; digit: Digit; at: EpochMicros }
+  /** Somebody spoke in the time in which silence would have let the recording begin; `score` is the detector's, 0 to 1. */
+  | { by: 'voice'; layer: 'any-speech'; score: number; at: EpochMicros };
 
 /** How a yes was heard, where the law asks for one; never the audio. */
 export type Consent = { by: 'key'; digit: Digit; at: EpochMicros };

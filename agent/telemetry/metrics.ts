@@ -219,6 +219,13 @@ export class Metrics {
     this.#mediaSilent.inc({ kind });
   }
 
+  /** Whether a spoken refusal would be heard. */
+  watchVoices(hears: () => boolean): void {
+    this.#observe('voice_listening', 'Whether voices are heard (0: a refusal needs a key).', () =>
+      Number(hears()),
+    );
+  }
+
   sipMalformed(): void {
     this.#sipMalformed.inc();
   }

@@ -206,6 +206,12 @@ export const campaignSchema = z
       .min(1)
       .default(['2'])
       .describe('keys by which the outside party refuses, until the call ends'),
+    refusalVoice: z
+      .enum(['any-speech', 'none'])
+      .default('any-speech')
+      .describe(
+        'whether somebody who speaks between the start of the announcement and the end of its grace has refused, whatever they say; where the law asks for a yes, only keys count',
+      ),
     consentKeys: z
       .array(digit)
       .min(1)

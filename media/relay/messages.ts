@@ -97,6 +97,8 @@ export type Command =
   | { do: 'connect'; session: number; connected: boolean }
   | { do: 'play'; session: number; side: SideNumber; playback: number; audio: Encoded; repeat: boolean }
   | { do: 'hush'; session: number; side: SideNumber; playback: number }
+  | { do: 'listen'; session: number; side: SideNumber; port: MessagePort }
+  | { do: 'unlisten'; session: number; side: SideNumber }
   | { do: 'fork'; session: number; fork: number }
   | { do: 'pause'; session: number; paused: boolean }
   | { do: 'unfork'; session: number };

@@ -74,7 +74,7 @@ export class PacketWay {
     const asked = words[first + sideWords.receiving]!;
     if ((asked & receiving.forked) !== 0)
       this.#session(side).copy((side & 1) as SideNumber, length, now, nowMicros);
-    if ((asked & receiving.tones) !== 0) this.#session(side).listen((side & 1) as SideNumber, nowMicros);
+    if ((asked & receiving.listened) !== 0) this.#session(side).listen((side & 1) as SideNumber, nowMicros);
     const route =
       payloadType === words[first + sideWords.audioType]
         ? words[first + sideWords.audioRoute]!

@@ -1,4 +1,5 @@
 /** One side of a session as the call sees it: SDP in and out, prompts, keys. The packets are the worker's. */
+import type { MessagePort } from 'node:worker_threads';
 import type { Side } from '../../config/units.ts';
 import type { CodecName } from '../codec/formats.ts';
 import { HeardKeys } from '../dtmf/heard-keys.ts';
@@ -7,7 +8,7 @@ import type { Encoded } from '../prompts/encoded.ts';
 import type { Prompt } from '../prompts/prompt.ts';
 import { renderTone, type Tone } from '../prompts/tones.ts';
 import type { SrtpPolicy } from '../srtp/agreement.ts';
-import type { SideNumber } from './messages.ts';
+import type { Command, SideNumber } from './messages.ts';
 import { frameMs } from './messages.ts';
 import { Negotiation } from './negotiation.ts';
 import type { WorkerLink } from './worker-link.ts';
@@ -84,6 +85,13 @@ export class RelaySide implements MediaSide, Disposable {
 
   onDigit(listener: (digit: PressedDigit) => void): Disposable {
     return this.#keys.listen(listener);
+  }
+
+  listen(port: MessagePort): Disposable {
+    const { session, number, link } = this.#options;
+    const tell = (command: Command): void => void link.command(command).catch(() => port.close());
+    tell({ do: 'listen', session, side: number, port });
+    return { [Symbol.dispose]: () => tell({ do: 'unlisten', session, side: number }) };
   }
 
   /** A key that the worker heard. */

@@ -39,8 +39,8 @@ export const receiving = {
   /** The kernel hands over only what is the far end's, and it is plain RTP. */
   vouched: 1,
   forked: 2,
-  /** Its keys come as tones in the audio: no telephone-event was agreed to. */
-  tones: 4,
+  /** Its audio is listened to: for keys that come as tones, or for words. */
+  listened: 4,
 } as const;
 
 export const sending = {

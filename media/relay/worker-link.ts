@@ -117,7 +117,7 @@ export class WorkerLink {
     const id = ++this.#lastId;
     const answer = Promise.withResolvers<{ at: EpochMicros } | ForkCounts>();
     this.#waiting.set(id, answer);
-    this.#port.postMessage({ id, command });
+    this.#port.postMessage({ id, command }, command.do === 'listen' ? [command.port] : []);
     this.#bell.ring();
     return answer.promise;
   }

@@ -105,9 +105,9 @@ export class WorkerSession {
     if (digit !== undefined) this.#tell(number, digit, nowMicros);
   }
 
-  /** Listens for a key in the audio of the packet that is on its way. */
+  /** Listens to the packet that is on its way. */
   listen(number: SideNumber, nowMicros: number): void {
-    const digit = this.sides[number].hearTones(this.#bench.packet.bytes, this.#bench.header);
+    const digit = this.sides[number].listen(this.#bench.packet.bytes, this.#bench.header, nowMicros);
     if (digit !== undefined) this.#tell(number, digit, nowMicros);
   }
 

@@ -1,7 +1,8 @@
 /** One side of a session in its worker: the far end that may use its sockets, and what it is sent by us. */
-import { formats, isG711 } from '../codec/formats.ts';
-import type { G711 } from '../codec/g711.ts';
-import type { Digit } from '../plane.ts';
+import type { MessagePort } from 'node:worker_threads';
+import type { EpochMicros } from '../../config/units.ts';
+import { formats, isG711, type CodecName } from '../codec/formats.ts';
+import type { Digit, SaidAudio } from '../plane.ts';
 import { InBandReceiver } from '../dtmf/in-band.ts';
 import { TelephoneEventReceiver } from '../dtmf/telephone-event.ts';
 import type { RtpHeader } from '../rtp/packet.ts';
@@ -43,6 +44,7 @@ export class WorkerSide implements Disposable {
   readonly #events = new TelephoneEventReceiver();
   /** Where keys come as tones in the audio: of a far end that agreed to no telephone-event. */
   #tones: InBandReceiver | undefined;
+  #listener: MessagePort | undefined;
   readonly #ownPacket = new Uint8Array(rtpHeaderBytes + largestFrame + guardRoom);
   readonly #guards = new SrtpGuards();
   #guard: PacketGuard | undefined;
@@ -169,6 +171,7 @@ export class WorkerSide implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#listener?.close();
     this.#guards[Symbol.dispose]();
   }
 
@@ -179,7 +182,7 @@ export class WorkerSide implements Disposable {
     words[this.#first + sideWords.receiving] =
       (plain && this.rtp.vouched ? receiving.vouched : 0) |
       (this.#forked ? receiving.forked : 0) |
-      (this.#tones === undefined ? 0 : receiving.tones);
+      (this.#tones === undefined && this.#listener === undefined ? 0 : receiving.listened);
     const open = this.#terms?.listening === true && this.#playback === undefined;
     words[this.#first + sideWords.sending] =
       (open ? sending.open : 0) | (plain && this.rtp.connected ? sending.direct : 0);
@@ -191,24 +194,31 @@ export class WorkerSide implements Disposable {
     return this.#events.receive(packet, header.payloadOffset, header.payloadLength, header.timestamp);
   }
 
-  /** The key that this packet's audio completes. */
-  hearTones(packet: Uint8Array, header: RtpHeader): Digit | undefined {
+  /** Hands what is said to whoever listens. @returns the key whose tones this packet completes */
+  listen(packet: Uint8Array, header: RtpHeader, nowMicros: number): Digit | undefined {
     const { payloadType, payloadOffset, payloadLength, timestamp } = header;
-    const codec = this.#g711Of(payloadType);
-    return codec === undefined
-      ? undefined
-      : this.#tones?.receive(codec, packet, payloadOffset, payloadLength, timestamp);
+    const codec = this.#codecOf(payloadType);
+    if (codec === undefined) return undefined;
+    if (this.#listener !== undefined) {
+      const payload = packet.slice(payloadOffset, payloadOffset + payloadLength);
+      this.#listener.postMessage({ codec, payload, at: nowMicros as EpochMicros } satisfies SaidAudio);
+    }
+    if (!isG711(codec)) return undefined;
+    return this.#tones?.receive(codec, packet, payloadOffset, payloadLength, timestamp);
   }
 
-  #g711Of(payloadType: number): G711 | undefined {
+  /** Who hears what the far end says; the one before is let go. */
+  set listener(listener: MessagePort | undefined) {
+    this.#listener?.close();
+    this.#listener = listener;
+    this.#publish();
+  }
+
+  #codecOf(payloadType: number): CodecName | undefined {
     const terms = this.#terms;
-    if (payloadType === terms?.audioType || payloadType === terms?.receivedAudioType)
-      return isG711(terms.codec) ? terms.codec : undefined;
-    return payloadType === formats.PCMA.staticType
-      ? 'PCMA'
-      : payloadType === formats.PCMU.staticType
-        ? 'PCMU'
-        : undefined;
+    if (payloadType === terms?.audioType || payloadType === terms?.receivedAudioType) return terms.codec;
+    if (payloadType === formats.PCMA.staticType) return 'PCMA';
+    return payloadType === formats.PCMU.staticType ? 'PCMU' : undefined;
   }
 
   isEvent(payloadType: number): boolean {

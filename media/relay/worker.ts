@@ -101,6 +101,12 @@ function perform(command: Command, id: number): Report {
     case 'hush':
       session.ended(session.sides[command.side].hush(command.playback));
       return done;
+    case 'listen':
+      session.sides[command.side].listener = command.port;
+      return done;
+    case 'unlisten':
+      session.sides[command.side].listener = undefined;
+      return done;
     case 'fork':
       session.fork(command.fork, now);
       forked.add(session);

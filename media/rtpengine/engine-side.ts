@@ -1,4 +1,5 @@
 /** One side of a call at rtpengine: SDP in and out, prompts counted by the server, keys out of the copies. */
+import type { MessagePort } from 'node:worker_threads';
 import type { EpochMicros, Side } from '../../config/units.ts';
 import { codecOfRtpmap, formats, isG711, isPlayed, type CodecName } from '../codec/formats.ts';
 import { HeardKeys } from '../dtmf/heard-keys.ts';
@@ -11,6 +12,7 @@ import {
   type MediaSide,
   type Played,
   type PressedDigit,
+  type SaidAudio,
 } from '../plane.ts';
 import type { Encoded } from '../prompts/encoded.ts';
 import type { Prompt } from '../prompts/prompt.ts';
@@ -48,6 +50,7 @@ export class EngineSide implements MediaSide, Disposable {
   readonly #keys = new HeardKeys();
   readonly #events = new TelephoneEventReceiver();
   readonly #tones = new InBandReceiver();
+  #listener: MessagePort | undefined;
   readonly #header = newRtpHeader();
   readonly #words = new Float64Array(receiverWords.size);
   /** Frames that we sent. */
@@ -145,9 +148,28 @@ export class EngineSide implements MediaSide, Disposable {
     this.lastPacketAt = arrivedAt;
     const { sequence, timestamp, ssrc } = header;
     receivePacket(this.#words, 0, sequence, timestamp, ssrc, arrivedAt / 1_000);
+    this.#hand(packet, header, arrivedAt);
     const digit = this.#keyIn(packet, header);
     if (digit !== undefined) this.#keys.heard({ digit, at: arrivedAt });
     return true;
+  }
+
+  listen(port: MessagePort): Disposable {
+    this.#listener = port;
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#listener === port) this.#listener = undefined;
+        port.close();
+      },
+    };
+  }
+
+  /** Hands what is said to whoever listens. */
+  #hand(packet: Uint8Array, { payloadType, payloadOffset, payloadLength }: RtpHeader, at: EpochMicros): void {
+    const codec = codecOfRtpmap(this.codecs[payloadType] ?? '');
+    if (codec === undefined) return;
+    const payload = packet.slice(payloadOffset, payloadOffset + payloadLength);
+    this.#listener?.postMessage({ codec, payload, at } satisfies SaidAudio);
   }
 
   /** A telephone-event, or tones where the far end agreed to none. */

@@ -9,7 +9,16 @@ import type { Program } from '../peers/program.ts';
 import { temporaryFolder } from '../peers/temporary-folder.ts';
 import { MediaUnderTest } from './media-under-test.ts';
 import { plotRelay } from './relay-plot.ts';
-import { build, cpuMicros, load, portsOf, relayCore, startOn, telephonesCore, type Traffic } from './rtp-load.ts';
+import {
+  build,
+  cpuMicros,
+  load,
+  portsOf,
+  relayCore,
+  startOn,
+  telephonesCore,
+  type Traffic,
+} from './rtp-load.ts';
 import { Rtpengine } from './rtpengine.ts';
 
 const seconds = 6;

@@ -19,8 +19,10 @@ export interface Voice {
   pitch?: number;
 }
 
-/** The telephone's band, and a level as a caller's: -20 dBm0 or so. */
-const telephone = 'highpass=f=300,lowpass=f=3400,dynaudnorm=p=0.2,volume=0.8';
+/** The telephone's band. */
+const telephone = 'highpass=f=300,lowpass=f=3400';
+/** A caller's loudest sample, a third of what fits. */
+const peak = 11_000;
 
 /** What a voice says, as 16-bit samples at 8 kHz. @throws when the synthesiser is not installed or does not know the voice */
 export async function speak(text: string, voice: Voice): Promise<Int16Array> {
@@ -32,7 +34,11 @@ export async function speak(text: string, voice: Voice): Promise<Int16Array> {
     const filter = ['-af', telephone, '-ar', '8000', '-ac', '1', '-f', 's16le'];
     await run('ffmpeg', ['-loglevel', 'error', '-i', wav, ...filter, raw]);
     const bytes = await readFile(raw);
-    return new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + (bytes.length & ~1)));
+    const samples = new Int16Array(
+      bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + (bytes.length & ~1)),
+    );
+    const loudest = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 1);
+    return samples.map((sample) => Math.round((sample * peak) / loudest));
   } finally {
     await rm(folder, { recursive: true });
   }

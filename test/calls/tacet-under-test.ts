@@ -112,6 +112,8 @@ export async function prepareSite({
           purpose: 'training',
           controller: 'Marco SA',
           announcement: { prompt: 'fr-object', graceMs: 200 },
+          // SIPp's callers talk from the answer on.
+          refusalVoice: 'none',
           ...campaign,
         },
       ],
