@@ -4,7 +4,7 @@
  * The instant of sending travels in the packet; that of arrival is the kernel's, so that this program's own sleep is not
  * counted as the relay's delay.
  *
- *   rtp-generator STREAMS        out: ports P1 P2 ... ; in: SECONDS T1 T2 ... ; out: "warm" after two seconds more, from
+ *   rtp-generator STREAMS        out: ports P1 P2 ... ; in: SECONDS T1 T2 ... ; out: "warm" after four seconds more, from
  *                                which on all is counted, and then one line of JSON
  */
 #define _GNU_SOURCE
@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { PACKET = 172, EVENTS = 512, SPIN_NS = 100000, ON_WIRE_MS = 300, WARM_S = 2 };
+enum { PACKET = 172, EVENTS = 512, SPIN_NS = 100000, ON_WIRE_MS = 300, WARM_S = 4 };
 
 static int64_t realtime_ns(void) {
   struct timespec t;
