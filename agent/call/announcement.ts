@@ -33,6 +33,7 @@ export function hearRefusal(
     refused: heard.signal,
     keypad,
     traced: false,
+    acknowledged: false,
     declined: false,
     get refusal() {
       return heard.signal.aborted ? (heard.signal.reason as Refusal) : undefined;
@@ -55,6 +56,8 @@ export interface RefusalWatch extends Disposable {
   readonly keypad: Keypad;
   /** Whether the ledger has it. */
   traced: boolean;
+  /** Whether the party was told that its refusal was heard. */
+  acknowledged: boolean;
   /** Whether the party was asked for a yes and gave none: nobody asks twice to turn a no into a yes. */
   declined: boolean;
   /** A refusal that was heard by other means than keys. */

@@ -11,12 +11,15 @@ import { agentDesk, obey, type AgentDesk } from './orders.ts';
 import type { Outcome } from './outcome.ts';
 import type { SelectedCall } from './selected.ts';
 import { watchSilence } from './silence.ts';
+import { acknowledge } from './telling.ts';
 import { Tape } from './tape.ts';
 import { carryArrival, watchIdentities } from './parties.ts';
 import { interceptTransfers } from './transfer.ts';
 import { whyWithheldFrom } from './withheld.ts';
 
 const never = new AbortController().signal;
+/** One period of the tone sounds for 200 ms. */
+const noticeMs = 220;
 const mediaTimeout = 'SIP;cause=408;text="Media timeout"';
 
 /** Told to the end and not refused is what a recording asks for (I1, I2). */
@@ -92,6 +95,13 @@ export async function converse(
     state.refused = true;
     listed.refused = true;
     await tape.refuse(watch);
+    if (!state.away && !watch.acknowledged) {
+      // Beside the conversation, which goes on: who refused is told, and the agent hears that something has changed.
+      void acknowledge(call, watch, pair.ended).catch(() => undefined);
+      const briefly = AbortSignal.any([pair.ended, AbortSignal.timeout(noticeMs)]);
+      const notice = { plan: house.config.sip.ringingTone, kind: 'notice' } as const;
+      void media.agent.playTone(notice, briefly).catch(() => undefined);
+    }
     if (call.rule.constraint.onRefusal === 'end-call') talk.limit.end(mandatedRefusal);
   };
   const timeoutMs = house.config.sip.mediaTimeoutSeconds * 1_000;

@@ -10,6 +10,8 @@ export interface CampaignRule {
   campaign: Campaign;
   constraint: Constraint;
   prompt: Prompt;
+  /** What whoever has refused is told. */
+  refusedPrompt?: Prompt | undefined;
   /** Why this call may not be recorded though its campaign and the law would let it be. */
   withheld?: Withheld | undefined;
 }
@@ -30,6 +32,7 @@ export type RuleOf = (campaign: Campaign, call: RuledCall) => CampaignRule;
 interface Spoken {
   prompt: Prompt;
   consentPrompt: Prompt;
+  refusedPrompt: Prompt | undefined;
 }
 
 interface Translated extends Spoken {
@@ -52,13 +55,19 @@ export async function prepareRules(
   const spoken = new Map<string, { usual: Spoken; translations: Translated[] }>();
   for (const campaign of campaigns) {
     law.take(campaign, today);
-    const { prompt, consentPrompt, translations } = campaign.announcement;
-    const usual = { prompt: await loadPrompt(prompt), consentPrompt: await loadPrompt(consentPrompt) };
+    const { prompt, consentPrompt, refusedPrompt, translations } = campaign.announcement;
+    const usual = {
+      prompt: await loadPrompt(prompt),
+      consentPrompt: await loadPrompt(consentPrompt),
+      refusedPrompt: refusedPrompt === undefined ? undefined : await loadPrompt(refusedPrompt),
+    };
     const others = translations.map(async (of) => ({
       of,
       prompt: await loadPrompt(of.prompt),
       consentPrompt:
         of.consentPrompt === undefined ? usual.consentPrompt : await loadPrompt(of.consentPrompt),
+      refusedPrompt:
+        of.refusedPrompt === undefined ? usual.refusedPrompt : await loadPrompt(of.refusedPrompt),
     }));
     spoken.set(campaign.name, { usual, translations: await Promise.all(others) });
   }
@@ -67,9 +76,10 @@ export async function prepareRules(
     const { usual, translations } = spoken.get(campaign.name)!;
     const { outside, addressee, header } = call;
     const spokenTo = addressee === undefined ? outside : [addressee];
-    const { prompt, consentPrompt } =
+    const { prompt, consentPrompt, refusedPrompt } =
       translationFor(campaign, translations, { outside: spokenTo, header }) ?? usual;
-    return { campaign, constraint, prompt: constraint.mode === 'consent' ? consentPrompt : prompt };
+    const played = constraint.mode === 'consent' ? consentPrompt : prompt;
+    return { campaign, constraint, prompt: played, refusedPrompt };
   };
 }
 

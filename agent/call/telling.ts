@@ -21,7 +21,21 @@ export async function tell(
   using voice = voiceOf(call, watch, side);
   const announced = await announce(media[side], announcementOf(rule, house.now()), watch, ended, voice);
   if (announced.kind === 'no-consent') watch.declined = true;
+  if (announced.kind === 'refused') await acknowledge(call, watch, ended, side);
   return (await writeAnnounced(call, announced, watch, side)) ? announced : { kind: 'untraced' };
+}
+
+/** Tells whoever refused that it was heard, once; where a refusal ends the call, the end says so. */
+export async function acknowledge(
+  { media, rule }: SelectedCall,
+  watch: RefusalWatch,
+  ended: AbortSignal,
+  side: Side = 'caller',
+): Promise<void> {
+  if (watch.acknowledged || rule.refusedPrompt === undefined || rule.constraint.onRefusal === 'end-call')
+    return;
+  watch.acknowledged = true;
+  await media[side].play(rule.refusedPrompt, ended);
 }
 
 /**

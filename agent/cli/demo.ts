@@ -174,7 +174,7 @@ async function writeSite(carrierPort: number, pbxPort: number): Promise<string> 
     rate: targetRate,
     purpose: 'training',
     controller: 'Marco SA',
-    announcement: { prompt: 'fr-object', graceMs: 500 },
+    announcement: { prompt: 'fr-object', refusedPrompt: 'fr-refused', graceMs: 500 },
     // The demo's callers talk from the first second on; a person would not.
     refusalVoice: 'none',
   });

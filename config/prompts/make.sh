@@ -12,6 +12,10 @@ FR_WHO=${FR_WHO:-Notre société}
 FR_WHERE=${FR_WHERE:-sur notre site internet}
 EN_WHO=${EN_WHO:-Our company}
 EN_WHERE=${EN_WHERE:-on our website}
+ES_WHO=${ES_WHO:-Nuestra empresa}
+ES_WHERE=${ES_WHERE:-en nuestro sitio web}
+AR_WHO=${AR_WHO:-شركتنا}
+AR_WHERE=${AR_WHERE:-على موقعنا}
 MAX_SECONDS=8.0
 TARGET_DBFS=-18
 
@@ -50,6 +54,13 @@ speak fr-object.wav fr 170 "$FR_WHO enregistre cet appel pour former ses conseil
 speak en-object.wav en-gb 155 "$EN_WHO is recording this call to train staff. To refuse, press 2. Your rights: $EN_WHERE."
 speak fr-consent.wav fr 175 "Pouvons-nous enregistrer cet appel pour former nos équipes ? Oui : tapez 1. Sinon, rien n'est gardé. Vos droits : $FR_WHERE."
 speak en-consent.wav en-gb 165 "May we record this call to train staff? For yes, press 1. Otherwise we do not. Your rights: $EN_WHERE."
+speak es-object.wav es 175 "$ES_WHO graba esta llamada para formar al personal. Para negarse, pulse 2. Sus derechos: $ES_WHERE."
+speak ar-object.wav ar 175 "$AR_WHO تسجل هذه المكالمة لتدريب موظفيها. للرفض اضغط 2. حقوقكم: $AR_WHERE."
+speak es-consent.wav es 190 "¿Podemos grabar la llamada para formar al personal? Sí: pulse 1. Si no, nada se guarda. Sus derechos: $ES_WHERE."
+speak ar-consent.wav ar 200 "هل نسجل المكالمة لتدريب الموظفين؟ نعم: اضغط 1. وإلا فلا تسجيل. حقوقكم: $AR_WHERE."
+speak en-refused.wav en-gb 160 "Recording stopped. Nothing is kept."
+speak es-refused.wav es 160 "Grabación detenida. No se guarda nada."
+speak ar-refused.wav ar 150 "توقف التسجيل. لا يحفظ أي شيء."
 speak fr-refused.wav fr 160 "Enregistrement arrêté. Rien n'est conservé."
 
 speak demo/caller-fr.wav fr+f2 165 "Bonjour, je vous appelle au sujet de ma commande. Le colis devait arriver mardi, et je n'ai toujours rien reçu."

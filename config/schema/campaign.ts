@@ -31,6 +31,7 @@ const translation = z.strictObject({
     .describe('a header that says so, e.g. the language chosen in the IVR; it goes before the number'),
   prompt: z.string().describe('in place of announcement.prompt'),
   consentPrompt: z.string().optional().describe('in place of announcement.consentPrompt'),
+  refusedPrompt: z.string().optional().describe('in place of announcement.refusedPrompt'),
 });
 
 export const campaignSchema = z
@@ -133,6 +134,10 @@ export const campaignSchema = z
           .string()
           .default('fr-consent')
           .describe('what is asked where the law wants a yes before anything is recorded'),
+        refusedPrompt: z
+          .string()
+          .optional()
+          .describe('what whoever has refused is told at once, e.g. `fr-refused`; left out: nothing'),
         translations: z
           .array(translation)
           .default([])

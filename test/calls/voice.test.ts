@@ -1,7 +1,14 @@
-/** Refusals that are spoken, by whole calls: SIPp says what a caller says, and the thread that hears voices is the real one. */
+/**
+ * Refusals that are spoken, and what is said to whoever refuses, by whole calls: SIPp says what a caller says, and the thread that hears
+ * voices is the real one.
+ */
 import { expect, test } from 'vitest';
+import { loadPrompt } from '../../media/prompts/load.ts';
+import { renderTone } from '../../media/prompts/tones.ts';
+import { freePortRange } from '../peers/free-port.ts';
 import { g711Of, callAudio } from '../peers/pcap.ts';
 import { Scenario } from '../peers/scenario.ts';
+import { Capture } from '../peers/tshark.ts';
 import { kindsOf, playCall, promptMs, selectingSite } from './selecting-site.ts';
 
 const speech = new URL('../../config/prompts/demo/caller-fr.wav', import.meta.url).pathname;
@@ -55,4 +62,29 @@ test('where a yes is asked for, what is said is none, and no refusal either', as
   );
   expect(recordings).toEqual([]);
   expect(kindsOf(events)).not.toContain('call.refused');
+});
+
+test('whoever refuses in the conversation is told so at once, and the agent hears a tone', async () => {
+  await using site = await selectingSite({ campaign: { announcement: { refusedPrompt: 'fr-refused' } } });
+  const [caller, agent] = [(await freePortRange(4)).min, (await freePortRange(4)).min];
+  await using wire = await Capture.start(
+    `udp port ${site.sipPort} or udp port ${caller} or udp port ${agent}`,
+  );
+  const talkMs = promptMs + 4_500;
+  await playCall(site, {
+    caller: Scenario.caller().answered().pause(talkMs).hangsUp(),
+    pbx: Scenario.pbx().answers().hungUp(),
+    options: { caller: { mediaPort: caller }, pbx: { mediaPort: agent } },
+    press: { caller: [{ digit: '2', atMs: promptMs + 900 }] },
+    talkMs,
+  });
+  await wire.stop();
+  const heardAt = async (port: number): Promise<string> =>
+    (await wire.packets(`rtp and udp.dstport == ${port}`, ['rtp.payload']))
+      .map((packet) => packet['rtp.payload']!.replaceAll(':', ''))
+      .join('');
+  const { encoded } = await loadPrompt('fr-refused');
+  expect(await heardAt(caller)).toContain(Buffer.from(encoded.PCMA.bytes).toString('hex'));
+  const notice = Buffer.from(renderTone({ plan: 'FR', kind: 'notice' }).PCMA.bytes);
+  expect(await heardAt(agent)).toContain(notice.subarray(0, 1_600).toString('hex'));
 });
