@@ -84,12 +84,18 @@ export function isSelected(standing: Standing, terms: Terms, uniform: number): b
 
 /** Accounting period of an instant: the calendar month in UTC, e.g. `2026-11`. */
 export function epochOf(instant: Date): string {
-  return instant.toISOString().slice(0, 7);
+  return dayOf(instant).slice(0, 7);
 }
+
+const dayMs = 86_400_000;
+/** Every draw asks for its day, and its text takes a microsecond to make. */
+let lastDay = { number: NaN, text: '' };
 
 /** Day of an instant in UTC, e.g. `2026-11-23`: of the daily key and of the daily guard. */
 export function dayOf(instant: Date): string {
-  return instant.toISOString().slice(0, 10);
+  const number = Math.floor(instant.getTime() / dayMs);
+  if (number !== lastDay.number) lastDay = { number, text: instant.toISOString().slice(0, 10) };
+  return lastDay.text;
 }
 
 /**

@@ -89,6 +89,9 @@ export function termsWord(
  *
  * Which server this is stands in the terms as the agent heard it when it connected (empty where it does not know, in a cluster):
  * another than before is looked into. A selection asks the server itself in any case.
+ *
+ * Not selected under the terms of the draw before, it changes the number of the draw alone, the account's first eight bytes:
+ * SETRANGE writes no more to the append-only file, and leaves the expiry that the day's first draw has set.
  */
 export const reserveScript = (fenceMs: number): string => `${load}${fence(fenceMs)}
 local call = ARGV[1]
@@ -96,7 +99,8 @@ if redis.call('HSETNX', calls, call, 'p') == 0 then
   if not kept then keep() end
   return (redis.call('HGET', calls, call) == 'o' and '1' or '0') .. kept
 end
-if ARGV[3] ~= terms or string.sub(terms, -1) == ' ' then
+local anew = ARGV[3] ~= terms or string.sub(terms, -1) == ' '
+if anew then
   local rate, cap, guard, day, server = string.match(ARGV[3], '^(%d+) (%d+) (%S+) (%S+) (%x*)$')
   if n < tonumber(string.match(ARGV[4], '^%d+')) then
     return 'l'
@@ -131,8 +135,13 @@ if p > 0 and x + p >= 0 and y + c >= 0 and (g < 0 or s < g) then
   end
 end
 if ARGV[2] * ${partsPerMillion} >= chance * ${uniformRange} then
-  keep()
-  return '0' .. kept
+  if anew then
+    keep()
+    return '0' .. kept
+  end
+  local number = struct.pack('<d', n)
+  redis.call('SETRANGE', account, 0, number)
+  return '0' .. number .. string.sub(kept, 9)
 end
 local last, now = string.match(ARGV[4], '^(%d+) (%d+)$')
 if n <= tonumber(last) then
