@@ -18,7 +18,7 @@ import { uniform } from './contract.ts';
 
 /** What the operators' page grants. */
 const grants =
-  '~tacet:* +evalsha +eval +get +set +hget +hset +hsetnx +expire +zadd +zrem +zrangebyscore +time +info +ping +wait';
+  '~tacet:* +evalsha +eval +get +set +setrange +hget +hset +hsetnx +expire +zadd +zrem +zrangebyscore +time +info +ping +wait';
 
 async function reach(redis: unknown, folder: string): Promise<Sampler> {
   const place = configSchema.shape.redis.parse(redis) as NonNullable<Config['redis']>;
@@ -41,6 +41,9 @@ async function draw(sampler: Sampler): Promise<void> {
   expect(kept).toMatchObject({ selected: true, reason: 'quota' });
   await sampler.settle(kept, 'recorded');
   await sampler.settle(await sampler.reserve(of, randomUUID() as CallId), 'no-conversation');
+  const rare = { name: randomUUID(), rate: 0.000_001 as Rate };
+  for (let call = 0; call < 3; call += 1)
+    expect(await sampler.reserve(rare, randomUUID() as CallId)).toMatchObject({ reason: 'quota' });
   expect(await sampler.counts(of.name)).toEqual({ eligible: 1, recorded: 1, open: 0 });
 }
 
