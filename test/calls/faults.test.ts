@@ -135,7 +135,7 @@ test('a store that dies costs the recording its store, never the call its life, 
   expect(recording!.details!.gaps.filter(({ kind }) => kind === 'lost')).toEqual([]);
 });
 
-test('without Redis calls pass unselected, and it is used again when it is back', async () => {
+test('without Redis calls pass unselected', async () => {
   await using redis = await RedisServer.start();
   await using site = await sineSite({ redis: { url: redis.url } });
   await using agent = await startAgent(site);
@@ -149,10 +149,10 @@ test('without Redis calls pass unselected, and it is used again when it is back'
     expect(result.exitCode, result.errors).toBe(0);
     await called.finished();
   }
-  expect((await site.events()).find(({ kind }) => kind === 'call.decided')).toMatchObject({
-    selected: false,
-    reason: 'unavailable',
-  });
+  const decided = (await site.events()).find((event) => event.kind === 'call.decided');
+  expect(decided?.selected).toBe(false);
+  // Counters and live changes lie in the same Redis: which of them is missed first is the same to the call.
+  expect(['unavailable', 'changes-unknown']).toContain(decided?.reason);
   expect(await metricsOf(agent)).toMatch(/tacet_sampler_available 0/u);
   expect(await site.recordings()).toEqual([]);
   expect((await agent.stop(10_000)).code).toBe(0);
