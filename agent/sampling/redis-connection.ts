@@ -83,19 +83,39 @@ export function connect(place: RedisPlace, timing: { hungMs: number; fenceMs: nu
   }
   if (place.sentinels !== undefined) {
     const { sentinels, master, sentinelPassword } = place;
-    return new Redis({
-      ...node,
-      scripts,
-      sentinels: [...sentinels],
-      ...(master === undefined ? {} : { name: master }),
-      ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
-      ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
-      // Who was the master is asked anew each time; a sentinel that hangs must not stop the others from being asked.
-      sentinelCommandTimeout: 1_000,
-      sentinelRetryStrategy: retry,
-      sentinelReconnectStrategy: retry,
-      failoverDetector: true,
-    }) as Connection;
+    return untilDisconnected(
+      new Redis({
+        ...node,
+        scripts,
+        sentinels: [...sentinels],
+        ...(master === undefined ? {} : { name: master }),
+        ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+        ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
+        // Who was the master is asked anew each time; a sentinel that hangs must not stop the others from being asked.
+        sentinelCommandTimeout: 1_000,
+        sentinelRetryStrategy: retry,
+        sentinelReconnectStrategy: retry,
+        failoverDetector: true,
+      }),
+    ) as Connection;
   }
   return new Redis(place.url ?? 'redis://127.0.0.1', { ...node, scripts }) as Connection;
+}
+
+/**
+ * ioredis gives up for ever when the sentinels announce a new master while it is asking one of them for the old one: what it
+ * was about to connect to is closed, and that counts as the end. Here the only end is the one that we ask for.
+ */
+function untilDisconnected(redis: Redis): Redis {
+  let asked = false;
+  const disconnect = redis.disconnect.bind(redis);
+  redis.disconnect = (reconnect = false) => {
+    asked ||= !reconnect;
+    disconnect(reconnect);
+  };
+  redis.on('end', () => {
+    // What fails is told as an `error` event.
+    if (!asked) redis.connect().catch(() => undefined);
+  });
+  return redis;
 }
