@@ -4,6 +4,7 @@ import type { Rate } from '../../config/units.ts';
 import { MediaUnavailable, SdpRefused, type MediaSession, type MediaSide } from '../../media/plane.ts';
 import { sdpIn } from '../../media/sdp/multipart.ts';
 import { becauseIds } from '../law/constraint.ts';
+import type { LedgerEvent } from '../ledger/ledger.ts';
 import { epochOf } from '../sampling/gate.ts';
 import type { Reservation } from '../sampling/sampler.ts';
 import { InviteCancelled, type Invite } from '../sip/invite.ts';
@@ -52,16 +53,19 @@ export async function carryCall(invite: Invite, house: House): Promise<Outcome> 
       'call ended',
     );
     await house.ledger
-      .append({
-        kind: 'call.ended',
-        call: invite.call,
-        campaign,
-        outcome: kind,
-        answered,
-        recorded: kind === 'recorded',
-        quality: outcome?.quality,
-        parties: listed.parties.length > 2 ? listed.parties : undefined,
-      })
+      .append(
+        {
+          kind: 'call.ended',
+          call: invite.call,
+          campaign,
+          outcome: kind,
+          answered,
+          recorded: kind === 'recorded',
+          quality: outcome?.quality,
+          parties: listed.parties.length > 2 ? listed.parties : undefined,
+        },
+        'soon',
+      )
       .catch((error: unknown) =>
         house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
       );
@@ -275,7 +279,7 @@ function writeDecision(
   { campaign, constraint }: CampaignRule,
   draw: Pick<Reservation, 'selected' | 'epoch' | 'basis' | 'draw'> & { reason: string },
 ): Promise<unknown> {
-  return house.ledger.append({
+  const decided: LedgerEvent = {
     kind: 'call.decided',
     call: invite.call,
     campaign: campaign.name,
@@ -290,5 +294,7 @@ function writeDecision(
     law: constraint.packs,
     because: becauseIds(constraint),
     parties: { caller: listed.partyOn('caller') ?? '', agent: listed.partyOn('agent') ?? '' },
-  });
+  };
+  // Only what is to be recorded waits for its entry.
+  return house.ledger.append(decided, draw.selected ? 'now' : 'soon');
 }

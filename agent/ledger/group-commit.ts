@@ -1,28 +1,44 @@
 /**
  * Many writers, one sync: what is handed in while the disk is busy goes out together with the next write. A caller alone
- * waits for one sync, a hundred callers at once wait for two.
+ * waits for one sync, a hundred callers at once wait for two. What nothing waits for lingers a little, so that it costs no
+ * sync of its own: in the thread of a call's set-up each costs as much as the entry itself.
  */
 export class GroupCommit<Item, Result> {
   readonly #commit: (items: readonly Item[]) => Promise<readonly Result[]>;
+  readonly #lingerMs: number;
   #waiting: { item: Item; settled: PromiseWithResolvers<Result> }[] = [];
   #running: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   /** @param commit makes a batch durable, in order; what it throws is thrown to every caller of the batch */
-  constructor(commit: (items: readonly Item[]) => Promise<readonly Result[]>) {
+  constructor(commit: (items: readonly Item[]) => Promise<readonly Result[]>, lingerMs = 50) {
     this.#commit = commit;
+    this.#lingerMs = lingerMs;
   }
 
-  /** Resolves with the item's result when its batch is durable. */
-  add(item: Item): Promise<Result> {
+  /**
+   * Resolves with the item's result when its batch is durable. Items become durable in the order in which they were added.
+   *
+   * @param urgency `soon`: with the next urgent item, or when it has lingered long enough
+   */
+  add(item: Item, urgency: Urgency = 'now'): Promise<Result> {
     const settled = Promise.withResolvers<Result>();
     this.#waiting.push({ item, settled });
-    this.#running ??= this.#run();
+    if (urgency === 'now') this.#start();
+    else if (this.#running === undefined) this.#timer ??= setTimeout(() => this.#start(), this.#lingerMs);
     return settled.promise;
   }
 
-  /** Resolves when nothing is waiting any more. */
+  /** Resolves when nothing is waiting any more; what lingers goes out at once. */
   async idle(): Promise<void> {
+    if (this.#waiting.length > 0) this.#start();
     while (this.#running !== undefined) await this.#running;
+  }
+
+  #start(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#running ??= this.#run();
   }
 
   async #run(): Promise<void> {
@@ -41,3 +57,6 @@ export class GroupCommit<Item, Result> {
     this.#running = undefined;
   }
 }
+
+/** `now`: something waits for it. `soon`: nothing does. */
+export type Urgency = 'now' | 'soon';

@@ -7,6 +7,7 @@ import type { DestroyReason } from '../../media/fork/sink.ts';
 import type { Quality } from '../../media/rtp/quality.ts';
 import { TacetError } from '../../config/errors.ts';
 import type { CallId, EpochMicros, RecordingId, Side } from '../../config/units.ts';
+import type { Urgency } from './group-commit.ts';
 
 /** The closed list of things that the ledger tells. */
 export type LedgerEvent =
@@ -155,8 +156,13 @@ export interface LedgerEntry {
 }
 
 export interface Ledger extends AsyncDisposable {
-  /** Resolves with the entry when it is on stable storage. @throws LedgerUnavailable when it cannot be written */
-  append(event: LedgerEvent): Promise<LedgerEntry>;
+  /**
+   * Resolves with the entry when it is on stable storage. Entries stand in the order in which they were handed in.
+   *
+   * @param urgency `soon` where nothing waits for the entry: it goes with the next one that is urgent, within 50 ms
+   * @throws LedgerUnavailable when it cannot be written
+   */
+  append(event: LedgerEvent, urgency?: Urgency): Promise<LedgerEntry>;
 }
 
 /** A site's ledger, with the keyed hash by which it knows persons. */

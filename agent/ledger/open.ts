@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { messageOf } from '../../config/errors.ts';
 import { AppendFile } from './append-file.ts';
 import { ChainCheck, genesis, sealEntry, type ChainHead } from './chain.ts';
-import { GroupCommit } from './group-commit.ts';
+import { GroupCommit, type Urgency } from './group-commit.ts';
 import { openPseudonyms, openSigningKey, type SigningKey } from './keys.ts';
 import {
   LedgerBroken,
@@ -110,10 +110,10 @@ class LedgerWriter implements SiteLedger {
     this.#commits = new GroupCommit((events) => this.#commit(events));
   }
 
-  async append(event: LedgerEvent): Promise<LedgerEntry> {
+  async append(event: LedgerEvent, urgency?: Urgency): Promise<LedgerEntry> {
     if (this.#closed) throw new LedgerUnavailable(event.kind, 'the ledger is closed');
     try {
-      return await this.#commits.add(event);
+      return await this.#commits.add(event, urgency);
     } catch (error) {
       throw new LedgerUnavailable(event.kind, messageOf(error));
     }

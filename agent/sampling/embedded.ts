@@ -164,7 +164,7 @@ class EmbeddedSampler implements Sampler {
     const { signal } = this.#closing;
     for (;;) {
       try {
-        await this.#commits.add(step);
+        await this.#commits.add(step, 'soon');
         return;
       } catch {
         if (signal.aborted) return;
