@@ -111,7 +111,7 @@ export async function startTacet(
   prepareTones(config.sip.ringingTone);
   const media = starting.use(await open.media(config.media, epochOffset, metrics, log));
   const voices = campaigns.some(({ refusalVoice }) => refusalVoice !== 'none')
-    ? starting.use(await openVoices(log, metrics))
+    ? starting.use(await openVoices(config.recognisers, log, metrics))
     : undefined;
   const { link, store } = await openStore(starting, { config, dataDir, at, log, ledger, metrics });
 

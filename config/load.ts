@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import { allowed, knownKeys, schemaAt } from './describe.ts';
 import { messageOf, TacetError } from './errors.ts';
 import { nearest } from './nearest.ts';
-import { campaignsFileSchema, configSchema, type Campaign, type Config } from './schema.ts';
+import { campaignsFileSchema, configSchema, languageOf, type Campaign, type Config } from './schema.ts';
 
 /** A file says something that the schema does not allow. The message has a line for each problem. */
 export class ConfigInvalid extends TacetError {
@@ -38,15 +38,32 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
   const campaignsPath = resolve(directory, config.campaigns);
   const { campaigns } = await loadYaml(campaignsPath, campaignsFileSchema);
   const peers = [...config.trunks, ...config.pbxs].map((peer) => peer.name);
-  const problems = campaigns.flatMap(({ match: { trunk } }, index) =>
+  const unknownTrunks = campaigns.flatMap(({ match: { trunk } }, index) =>
     trunk === undefined || peers.includes(trunk)
       ? []
       : [
           `campaigns[${index}].match.trunk: "${trunk}" is not allowed; a peer of ${path}: ${peers.join(', ')}`,
         ],
   );
+  const problems = [
+    ...unknownTrunks,
+    ...campaigns.flatMap((campaign, index) => notUnderstood(campaign, index, config)),
+  ];
   if (problems.length > 0) throw new ConfigInvalid(campaignsPath, problems);
   return { config, campaigns, directory };
+}
+
+/** Languages in which a campaign would have refusals understood, and no speech server does. */
+function notUnderstood(campaign: Campaign, index: number, { recognisers }: Config): string[] {
+  if (campaign.refusalVoice !== 'recogniser') return [];
+  const { announcement } = campaign;
+  const understood = recognisers.flatMap(({ languages }) => languages);
+  const spoken = [announcement, ...announcement.translations].map((each) => languageOf(each)!);
+  const missing = [...new Set(spoken)].filter((language) => !understood.includes(language));
+  if (missing.length === 0) return [];
+  return [
+    `campaigns[${index}].refusalVoice: "recogniser" is not allowed; no recogniser of the site understands ${missing.join(', ')}`,
+  ];
 }
 
 /**

@@ -9,6 +9,7 @@ import { media } from './schema/media.ts';
 import { group, peer } from './schema/peer.ts';
 import { checkRoutes } from './schema/routes.ts';
 import { routing } from './schema/routing.ts';
+import { recogniser } from './schema/recogniser.ts';
 import { redis } from './schema/redis.ts';
 import { sip } from './schema/sip.ts';
 import { store } from './schema/store.ts';
@@ -30,6 +31,13 @@ export const configSchema = z
       .describe('peers that stand in for each other; a route may name a group'),
     routing,
     media,
+    recognisers: z
+      .array(recogniser)
+      .max(16)
+      .default([])
+      .describe(
+        'speech servers for campaigns with `refusalVoice: recogniser`; one that fails is followed by the next that understands the language',
+      ),
     redis: redis
       .optional()
       .describe('shared sampling counters; left out: counted in this process, journalled in dataDir'),

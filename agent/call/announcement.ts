@@ -24,6 +24,7 @@ export function hearRefusal(
 ): RefusalWatch {
   const heard = new AbortController();
   const listening = new DisposableStack();
+  let kept: Disposable | undefined;
   listening.use(
     keypad.onDigit(({ digit, at }) => {
       if (at >= since && keys.includes(digit)) heard.abort({ by: 'key', digit, at } satisfies Refusal);
@@ -39,13 +40,20 @@ export function hearRefusal(
       return heard.signal.aborted ? (heard.signal.reason as Refusal) : undefined;
     },
     refuse: (refusal) => heard.abort(refusal),
+    keep(listener) {
+      kept?.[Symbol.dispose]();
+      kept = listener;
+    },
     join(other) {
       listening.use(other);
       const refuse = (): void => heard.abort(other.refusal);
       if (other.refused.aborted) refuse();
       else other.refused.addEventListener('abort', refuse, { once: true });
     },
-    [Symbol.dispose]: () => listening.dispose(),
+    [Symbol.dispose]: () => {
+      kept?.[Symbol.dispose]();
+      listening.dispose();
+    },
   };
 }
 
@@ -62,6 +70,8 @@ export interface RefusalWatch extends Disposable {
   declined: boolean;
   /** A refusal that was heard by other means than keys. */
   refuse(refusal: Refusal): void;
+  /** Whoever listens for refusals by other means, until the call ends or another one does. */
+  keep(listener: Disposable): void;
   /** From now on the refusal of another protected party is one of the call, until its end; the other ends with this. */
   join(other: RefusalWatch): void;
 }

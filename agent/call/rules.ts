@@ -1,5 +1,6 @@
 /** What a campaign comes down to for a call: its law and its prompt, both from memory on the INVITE path. */
-import type { Campaign } from '../../config/schema.ts';
+import { languageOf, type Campaign } from '../../config/schema.ts';
+import type { Language } from '../../config/schema/values.ts';
 import type { Prompt } from '../../media/prompts/prompt.ts';
 import type { Constraint } from '../law/constraint.ts';
 import type { Law } from '../law/law.ts';
@@ -10,6 +11,8 @@ export interface CampaignRule {
   campaign: Campaign;
   constraint: Constraint;
   prompt: Prompt;
+  /** In which a recogniser understands the party. */
+  language?: Language | undefined;
   /** What whoever has refused is told. */
   refusedPrompt?: Prompt | undefined;
   /** Why this call may not be recorded though its campaign and the law would let it be. */
@@ -30,6 +33,7 @@ export interface RuledCall {
 export type RuleOf = (campaign: Campaign, call: RuledCall) => CampaignRule;
 
 interface Spoken {
+  language: Language | undefined;
   prompt: Prompt;
   consentPrompt: Prompt;
   refusedPrompt: Prompt | undefined;
@@ -57,12 +61,14 @@ export async function prepareRules(
     law.take(campaign, today);
     const { prompt, consentPrompt, refusedPrompt, translations } = campaign.announcement;
     const usual = {
+      language: languageOf(campaign.announcement),
       prompt: await loadPrompt(prompt),
       consentPrompt: await loadPrompt(consentPrompt),
       refusedPrompt: refusedPrompt === undefined ? undefined : await loadPrompt(refusedPrompt),
     };
     const others = translations.map(async (of) => ({
       of,
+      language: languageOf(of),
       prompt: await loadPrompt(of.prompt),
       consentPrompt:
         of.consentPrompt === undefined ? usual.consentPrompt : await loadPrompt(of.consentPrompt),
@@ -76,10 +82,10 @@ export async function prepareRules(
     const { usual, translations } = spoken.get(campaign.name)!;
     const { outside, addressee, header } = call;
     const spokenTo = addressee === undefined ? outside : [addressee];
-    const { prompt, consentPrompt, refusedPrompt } =
+    const { language, prompt, consentPrompt, refusedPrompt } =
       translationFor(campaign, translations, { outside: spokenTo, header }) ?? usual;
     const played = constraint.mode === 'consent' ? consentPrompt : prompt;
-    return { campaign, constraint, prompt: played, refusedPrompt };
+    return { campaign, constraint, language, prompt: played, refusedPrompt };
   };
 }
 

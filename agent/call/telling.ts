@@ -5,9 +5,9 @@ import { keypadOf } from './keys.ts';
 import { lawTogether } from './law-together.ts';
 import type { Pair } from './legs.ts';
 import type { SelectedCall } from './selected.ts';
+import type { Refusal } from '../ledger/ledger.ts';
 import { trace } from './trace.ts';
-import type { HeardSpeech } from '../../media/voice/any-speech.ts';
-import type { ListenedTo } from '../../media/voice/voices.ts';
+import type { HeardVoice, ListenedTo } from '../../media/voice/voices.ts';
 
 /** Plays the campaign's announcement to an outside party and listens for its refusal. */
 export async function tell(
@@ -18,8 +18,13 @@ export async function tell(
 ): Promise<Announced | { kind: 'untraced' }> {
   const { media, rule, house, listed } = call;
   listed.state = 'telling';
-  using voice = voiceOf(call, watch, side);
+  const voice = voiceOf(call, watch, side);
+  const understood = rule.campaign.refusalVoice === 'recogniser';
+  // Words are understood until the call ends; any speech counts only while the announcement is in the air.
+  if (understood && voice !== undefined) watch.keep(voice);
+  using _heard = understood ? undefined : voice;
   const announced = await announce(media[side], announcementOf(rule, house.now()), watch, ended, voice);
+  voice?.told(house.now());
   if (announced.kind === 'no-consent') watch.declined = true;
   if (announced.kind === 'refused') await acknowledge(call, watch, ended, side);
   return (await writeAnnounced(call, announced, watch, side)) ? announced : { kind: 'untraced' };
@@ -51,12 +56,17 @@ function voiceOf(
   if (rule.campaign.refusalVoice === 'none' || mode === 'consent' || onRefusal === 'end-call')
     return undefined;
   if (house.voices?.hears !== true) return undefined;
-  const voice = house.voices.listen(media[side]);
-  voice.spoke.addEventListener('abort', () => {
-    const { score, at } = voice.spoke.reason as HeardSpeech;
-    watch.refuse({ by: 'voice', layer: 'any-speech', score: Math.round(score * 100) / 100, at });
-  });
+  const understood = rule.campaign.refusalVoice === 'recogniser';
+  const voice = house.voices.listen(media[side], understood ? rule.language : undefined);
+  voice.spoke.addEventListener('abort', () => watch.refuse(evidenceOf(voice.spoke.reason as HeardVoice)));
   return voice;
+}
+
+/** What the ledger keeps of what was heard: never the audio. */
+function evidenceOf(heard: HeardVoice): Refusal {
+  const rounded = (score: number): number => Math.round(score * 100) / 100;
+  if (heard.layer === 'any-speech') return { by: 'voice', ...heard, score: rounded(heard.score) };
+  return { by: 'voice', ...heard, score: heard.score === undefined ? undefined : rounded(heard.score) };
 }
 
 /**

@@ -139,7 +139,16 @@ export interface DrawEvidence {
 export type Refusal =
   | { by: 'key'; digit: Digit; at: EpochMicros }
   /** Somebody spoke in the time in which silence would have let the recording begin; `score` is the detector's, 0 to 1. */
-  | { by: 'voice'; layer: 'any-speech'; score: number; at: EpochMicros };
+  | { by: 'voice'; layer: 'any-speech'; score: number; at: EpochMicros }
+  /** Understood by a speech server: the words of a refusal that it takes what was said for; `provisional` while the text might still have changed. */
+  | {
+      by: 'voice';
+      layer: 'recogniser';
+      word: string;
+      score?: number | undefined;
+      provisional: boolean;
+      at: EpochMicros;
+    };
 
 /** How a yes was heard, where the law asks for one; never the audio. */
 export type Consent = { by: 'key'; digit: Digit; at: EpochMicros };

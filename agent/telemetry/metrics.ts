@@ -91,6 +91,16 @@ export class Metrics {
     registers: [this.registry],
   });
   readonly #refusals = this.#counter('refusals_total', 'Refusals heard, by means.', ['means']);
+  readonly #recogniserFaults = this.#counter(
+    'recogniser_faults_total',
+    'Streams to a speech server that were lost; any speech is a refusal until another one stands.',
+    ['server', 'fault'],
+  );
+  readonly #recogniserFinals = this.#counter(
+    'recogniser_finals_total',
+    'Spoken refusals acted upon before the utterance was over, by what it was taken for when it was.',
+    ['verdict'],
+  );
   readonly #recordingsStarted = this.#counter('recordings_started_total', 'Recordings started.');
   readonly #recordingsKept = this.#counter('recordings_kept_total', 'Recordings that ended and are kept.');
   readonly #recordingsDestroyed = this.#counter(
@@ -224,6 +234,14 @@ export class Metrics {
     this.#observe('voice_listening', 'Whether voices are heard (0: a refusal needs a key).', () =>
       Number(hears()),
     );
+  }
+
+  recogniserFault(server: string, fault: string): void {
+    this.#recogniserFaults.inc({ server, fault });
+  }
+
+  recogniserFinal(verdict: string): void {
+    this.#recogniserFinals.inc({ verdict });
   }
 
   sipMalformed(): void {

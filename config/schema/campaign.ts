@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { mandate, transfer } from './declaration.ts';
 import { match } from './match.ts';
-import { isoDate, name, place } from './values.ts';
+import { isoDate, language, languages, name, place, type Language } from './values.ts';
 
 export { rangeOf, type Match, type TimeWindow, type Weekday } from './match.ts';
 export type { Transfer } from './declaration.ts';
@@ -32,6 +32,7 @@ const translation = z.strictObject({
   prompt: z.string().describe('in place of announcement.prompt'),
   consentPrompt: z.string().optional().describe('in place of announcement.consentPrompt'),
   refusedPrompt: z.string().optional().describe('in place of announcement.refusedPrompt'),
+  language: language.optional().describe('in place of announcement.language'),
 });
 
 export const campaignSchema = z
@@ -142,6 +143,11 @@ export const campaignSchema = z
           .array(translation)
           .default([])
           .describe('prompts in other languages; the first that fits is played'),
+        language: language
+          .optional()
+          .describe(
+            'in which a recogniser hears refusals; left out: that of a prompt that ships, by its name',
+          ),
         graceMs: z
           .int()
           .min(0)
@@ -212,10 +218,10 @@ export const campaignSchema = z
       .default(['2'])
       .describe('keys by which the outside party refuses, until the call ends'),
     refusalVoice: z
-      .enum(['any-speech', 'none'])
+      .enum(['any-speech', 'recogniser', 'none'])
       .default('any-speech')
       .describe(
-        'whether somebody who speaks between the start of the announcement and the end of its grace has refused, whatever they say; where the law asks for a yes, only keys count',
+        'any-speech: somebody who speaks between the start of the announcement and the end of its grace has refused, whatever they say; recogniser: a speech server understands who refuses, until the call ends, and where it does not answer in time any speech counts; where the law asks for a yes, only keys count',
       ),
     consentKeys: z
       .array(digit)
@@ -231,6 +237,17 @@ export const campaignSchema = z
   });
 
 export type Campaign = z.infer<typeof campaignSchema>;
+
+/** The language in which a party that hears this prompt refuses; undefined where nobody said it. */
+export function languageOf(spoken: {
+  prompt: string;
+  language?: Language | undefined;
+}): Language | undefined {
+  return (
+    spoken.language ??
+    language.safeParse(/^(?<code>[a-z]{2})-[a-z]+$/u.exec(spoken.prompt)?.groups?.['code']).data
+  );
+}
 
 export const campaignsFileSchema = z
   .strictObject({ campaigns: z.array(campaignSchema).describe('what is recorded, and under which rules') })
@@ -265,6 +282,7 @@ function* contradictions(campaign: Campaign): Generator<Contradiction> {
   yield* rateContradictions(campaign);
   yield* classContradictions(campaign);
   yield* keyContradictions(campaign);
+  if (campaign.refusalVoice === 'recogniser') yield* languageContradictions(campaign);
   for (const [index, { countries, header }] of campaign.announcement.translations.entries()) {
     if (countries.length > 0 || header !== undefined) continue;
     yield [['announcement', 'translations', index], 'a translation needs countries or a header'];
@@ -289,6 +307,16 @@ function* keyContradictions({
     const hidden = codes.find(([other, longer]) => other !== name && longer.includes(code));
     if (hidden !== undefined)
       yield [['agentCodes', name], `the code ${code} would be heard in that of ${hidden[0]}`];
+  }
+}
+
+function* languageContradictions({ announcement }: Campaign): Generator<Contradiction> {
+  const missing =
+    'a recogniser must know in which language a refusal is said: one of ' + languages.join(', ');
+  if (languageOf(announcement) === undefined) yield [['announcement', 'language'], missing];
+  for (const [index, translation] of announcement.translations.entries()) {
+    if (languageOf(translation) === undefined)
+      yield [['announcement', 'translations', index, 'language'], missing];
   }
 }
 

@@ -29,3 +29,8 @@ export const place = z
 export const isoDate = z
   .string()
   .regex(/^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/u, 'a date, e.g. "2026-11-23"');
+
+/** Languages that refusals are understood in, and that prompts ship in. */
+export const languages = ['fr', 'en', 'es', 'ar'] as const;
+export const language = z.enum(languages);
+export type Language = z.infer<typeof language>;

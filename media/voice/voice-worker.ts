@@ -1,17 +1,27 @@
 /** The thread that listens to voices: neither a call's set-up nor a packet waits for it. */
-import { parentPort, type MessagePort } from 'node:worker_threads';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { messageOf } from '../../config/errors.ts';
+import type { Language } from '../../config/schema/values.ts';
 import type { CodecName } from '../codec/formats.ts';
 import { decodePcma, decodePcmu } from '../codec/g711.ts';
 import { G722Decoder } from '../codec/g722.ts';
 import type { SaidAudio } from '../plane.ts';
 import { AnySpeech } from './any-speech.ts';
-import type { VoiceOrder, VoiceReport } from './messages.ts';
+import type { RecogniserPlace, VoiceOrder, VoiceReport } from './messages.ts';
 import { loadSpeechModel } from './model.ts';
+import { Recogniser } from './recogniser.ts';
 
 const main = parentPort!;
 const report = (said: VoiceReport): void => main.postMessage(said);
-const listeners = new Map<number, { speech: AnySpeech; audio: MessagePort }>();
+const place = workerData as RecogniserPlace | undefined;
+
+interface Listener {
+  speech: AnySpeech;
+  audio: MessagePort;
+  recogniser: Recogniser | undefined;
+}
+
+const listeners = new Map<number, Listener>();
 
 try {
   const model = await loadSpeechModel();
@@ -19,16 +29,22 @@ try {
     const listener = listeners.get(order.id);
     switch (order.do) {
       case 'listen': {
-        const speech = new AnySpeech(model);
-        listeners.set(order.id, { speech, audio: order.audio });
-        listen(order.id, speech, order.audio);
+        const recogniser = order.language === undefined ? undefined : recogniserFor(order.id, order.language);
+        const opened = { speech: new AnySpeech(model), audio: order.audio, recogniser };
+        listeners.set(order.id, opened);
+        listen(order.id, opened);
         return;
       }
       case 'plays':
         listener?.speech.plays(asFractions(decodePcma(order.prompt)));
+        listener?.recogniser?.opens();
+        return;
+      case 'told':
+        listener?.recogniser?.told(order.at);
         return;
       case 'leave':
         listener?.audio.close();
+        listener?.recogniser?.[Symbol.dispose]();
         listeners.delete(order.id);
     }
   });
@@ -37,27 +53,44 @@ try {
   report({ tell: 'unusable', reason: messageOf(error) });
 }
 
-function listen(id: number, speech: AnySpeech, audio: MessagePort): void {
+function listen(id: number, { speech, audio, recogniser }: Listener): void {
   const wideband = new G722Decoder();
   audio.on('message', ({ codec, payload, at }: SaidAudio) => {
     const samples = decode(codec, payload, wideband);
-    const heard = samples === undefined ? undefined : speech.hear(samples, at);
-    if (heard !== undefined) report({ tell: 'speech', id, ...heard });
+    if (samples === undefined) return;
+    recogniser?.hear(samples, at);
+    const heard = speech.hear(asFractions(samples), at);
+    if (heard === undefined) return;
+    if (recogniser === undefined) report({ tell: 'speech', id, ...heard });
+    else recogniser.speaks(heard);
+  });
+}
+
+function recogniserFor(id: number, language: Language): Recogniser | undefined {
+  const servers = place?.servers.filter(({ languages }) => languages.includes(language)) ?? [];
+  if (place === undefined || servers.length === 0) return undefined;
+  return new Recogniser({
+    servers: servers.map(({ url }) => url),
+    words: place.words[language],
+    onRefusal: (heard) => report({ tell: 'word', id, heard }),
+    onSpeech: (heard) => report({ tell: 'speech', id, ...heard }),
+    onFinal: (verdict) => report({ tell: 'final', verdict }),
+    onFault: (server, fault, detail) => report({ tell: 'fault', server, fault, detail }),
   });
 }
 
 /** At 8 kHz; undefined in a codec in which nobody is understood here. */
-function decode(codec: CodecName, payload: Uint8Array, wideband: G722Decoder): Float32Array | undefined {
+function decode(codec: CodecName, payload: Uint8Array, wideband: G722Decoder): Int16Array | undefined {
   switch (codec) {
     case 'PCMA':
-      return asFractions(decodePcma(payload));
+      return decodePcma(payload);
     case 'PCMU':
-      return asFractions(decodePcmu(payload));
+      return decodePcmu(payload);
     case 'G722': {
       const twice = wideband.decode(payload);
-      return Float32Array.from(
+      return Int16Array.from(
         { length: twice.length >> 1 },
-        (_, at) => (twice[2 * at]! + twice[2 * at + 1]!) / 65_536,
+        (_, at) => (twice[2 * at]! + twice[2 * at + 1]!) / 2,
       );
     }
     case 'OPUS':

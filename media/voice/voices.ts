@@ -1,21 +1,36 @@
 /** Who is listened to for a voice: the main thread's end of the thread that hears them. */
 import { MessageChannel, Worker } from 'node:worker_threads';
+import type { Language } from '../../config/schema/values.ts';
+import type { EpochMicros } from '../../config/units.ts';
 import type { MediaSide } from '../plane.ts';
 import type { Prompt } from '../prompts/prompt.ts';
 import type { HeardSpeech } from './any-speech.ts';
-import type { VoiceOrder, VoiceReport } from './messages.ts';
+import type { RecogniserPlace, VoiceOrder, VoiceReport } from './messages.ts';
+import type { HeardWord } from './recogniser.ts';
+import type { StreamFault } from './vosk.ts';
 
 /** Somebody who is listened to, until it is let go. */
 export interface ListenedTo extends Disposable {
-  /** Aborted at the first utterance, with a `HeardSpeech` as its reason. */
+  /** Aborted when a refusal was heard, with a `HeardVoice` as its reason. */
   readonly spoke: AbortSignal;
   /** A prompt begins: what comes back of it is no voice. */
   plays(prompt: Prompt): void;
+  /** The announcement is over: from five seconds later on a recogniser takes only the unmistakable for a refusal. */
+  told(at: EpochMicros): void;
 }
+
+/** Any speech where that is a refusal, or the words of one. */
+export type HeardVoice = ({ layer: 'any-speech' } & HeardSpeech) | ({ layer: 'recogniser' } & HeardWord);
 
 export interface VoicesOptions {
   /** Once, when nobody can be heard by voice any more: the model is missing, or the thread died. */
   onLost: (reason: string) => void;
+  /** Where a site runs speech servers. */
+  recogniser?: RecogniserPlace | undefined;
+  /** A call's stream to a speech server is lost; another is opened, and any speech counts meanwhile. */
+  onFault?: (server: string, fault: StreamFault, detail: string) => void;
+  /** A refusal that was acted upon before its utterance was over, when it is over. */
+  onFinal?: (verdict: 'confirmed' | 'withdrawn') => void;
 }
 
 export class Voices implements AsyncDisposable {
@@ -25,8 +40,11 @@ export class Voices implements AsyncDisposable {
   #lastId = 0;
   #lost = false;
 
-  constructor({ onLost }: VoicesOptions) {
-    this.#worker = new Worker(new URL('./voice-worker.ts', import.meta.url), { name: 'voices' });
+  constructor({ onLost, recogniser, onFault, onFinal }: VoicesOptions) {
+    this.#worker = new Worker(new URL('./voice-worker.ts', import.meta.url), {
+      name: 'voices',
+      workerData: recogniser,
+    });
     const lose = (reason: string): void => {
       if (this.#lost) return;
       this.#lost = true;
@@ -34,10 +52,20 @@ export class Voices implements AsyncDisposable {
       onLost(reason);
     };
     this.#worker.on('message', (report: VoiceReport) => {
-      if (report.tell === 'ready') this.#ready.resolve(undefined);
-      else if (report.tell === 'unusable') lose(report.reason);
-      else
-        this.#listening.get(report.id)?.abort({ score: report.score, at: report.at } satisfies HeardSpeech);
+      switch (report.tell) {
+        case 'ready':
+          return this.#ready.resolve(undefined);
+        case 'unusable':
+          return lose(report.reason);
+        case 'speech':
+          return this.#heard(report.id, { layer: 'any-speech', score: report.score, at: report.at });
+        case 'word':
+          return this.#heard(report.id, { layer: 'recogniser', ...report.heard });
+        case 'final':
+          return onFinal?.(report.verdict);
+        case 'fault':
+          return onFault?.(report.server, report.fault, report.detail);
+      }
     });
     this.#worker.on('error', (error) => lose(String(error)));
     this.#worker.on('exit', (code) => lose(`the thread exited with ${code}`));
@@ -55,12 +83,13 @@ export class Voices implements AsyncDisposable {
     return !this.#lost;
   }
 
-  listen(side: Pick<MediaSide, 'listen'>): ListenedTo {
+  /** @param language in which a recogniser is to understand the party; left out: any speech is a refusal */
+  listen(side: Pick<MediaSide, 'listen'>, language?: Language): ListenedTo {
     const id = ++this.#lastId;
     const spoke = new AbortController();
     this.#listening.set(id, spoke);
     const { port1, port2 } = new MessageChannel();
-    this.#worker.postMessage({ do: 'listen', id, audio: port1 } satisfies VoiceOrder, [port1]);
+    this.#worker.postMessage({ do: 'listen', id, audio: port1, language } satisfies VoiceOrder, [port1]);
     const heard = side.listen(port2);
     return {
       spoke: spoke.signal,
@@ -68,12 +97,17 @@ export class Voices implements AsyncDisposable {
         const prompt = new Uint8Array(encoded.PCMA.bytes);
         this.#worker.postMessage({ do: 'plays', id, prompt } satisfies VoiceOrder);
       },
+      told: (at) => this.#worker.postMessage({ do: 'told', id, at } satisfies VoiceOrder),
       [Symbol.dispose]: () => {
         heard[Symbol.dispose]();
         this.#listening.delete(id);
         this.#worker.postMessage({ do: 'leave', id } satisfies VoiceOrder);
       },
     };
+  }
+
+  #heard(id: number, voice: HeardVoice): void {
+    this.#listening.get(id)?.abort(voice);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

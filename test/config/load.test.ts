@@ -90,6 +90,14 @@ describe('loading a configuration', () => {
       'class: fun',
       'campaigns[0].class: "fun" is not allowed; one of "quality", "training", "complaint", "contract-proof", "mandated"',
     ],
+    [
+      'refusalVoice: recogniser',
+      'campaigns[0].refusalVoice: "recogniser" is not allowed; no recogniser of the site understands fr',
+    ],
+    [
+      'refusalVoice: recogniser\n    announcement: { prompt: ./own.wav }',
+      'campaigns[0].announcement.language: is missing; a recogniser must know in which language a refusal is said: one of fr, en, es, ar',
+    ],
     ['raet: 0.2', 'campaigns[0].raet: there is no such key; did you mean "rate"?'],
     [
       "refusalKeys: ['x']",

@@ -14,6 +14,7 @@ import {
 import { newRtpHeader, readRtp } from '../../media/rtp/packet.ts';
 import { rewriteRtcp } from '../../media/rtp/rtcp.ts';
 import { readAudio } from '../../media/sdp/audio.ts';
+import { readAnswer } from '../../media/voice/vosk.ts';
 import { SdpRefused } from '../../media/plane.ts';
 import { valid } from '../agent/sip/server/torture/rfc4475-valid.ts';
 import { invalid } from '../agent/sip/server/torture/rfc4475-invalid.ts';
@@ -156,6 +157,21 @@ export const targets: readonly Target[] = [
       allowing(LinkMalformed, () => parseStoreMessage(text));
       allowing(LinkMalformed, () => decodeFrames(bytes));
       allowing(BatchMalformed, () => decodeBatch(bytes));
+    },
+  },
+  {
+    name: 'answers of a speech server',
+    seeds: [
+      latin1('{"partial": "je ne"}'),
+      latin1('{"result": [{"conf": 0.97, "start": 1.2, "end": 1.5, "word": "non"}], "text": "non"}'),
+      latin1('{"alternatives": [{"text": "non", "confidence": 231.4}]}'),
+    ],
+    run(bytes) {
+      const answer = readAnswer(bytes.toString('utf8'));
+      if (answer === undefined) return;
+      if (typeof answer.text !== 'string') throw new Error('a text that is none');
+      const { confidence } = answer;
+      if (confidence !== undefined && !(confidence >= 0 && confidence <= 1)) throw new Error('no posterior');
     },
   },
 ];
