@@ -117,7 +117,12 @@ test('of a final, the least sure word is the score', async () => {
 });
 
 test('a server that is set to give alternatives is understood by its first', async () => {
-  const answer = { alternatives: [{ text: 'non', confidence: 231.4 }, { text: 'nom', confidence: 12 }] };
+  const answer = {
+    alternatives: [
+      { text: 'non', confidence: 231.4 },
+      { text: 'nom', confidence: 12 },
+    ],
+  };
   await using server = await VoskServer.start(() => answer);
   using party = await connected(server);
   party.says();
