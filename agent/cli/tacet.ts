@@ -33,6 +33,10 @@ const commands: Record<string, { does: string; load: () => Promise<Command> }> =
     does: '--campaign X --rate 0.5 --calls-per-day 2000      volume, storage, cost, and what the law says',
     load: async () => (await import('./simulate.ts')).simulate,
   },
+  prompts: {
+    does: 'check FILE... | add FILE --name NAME | list      audio of the site, checked and converted',
+    load: async () => (await import('./prompts-command.ts')).prompts,
+  },
   campaigns: {
     does: 'list | show | set-rate | propose | approve | refuse | stop | resume | history ...   through the API',
     load: async () => (await import('./campaigns-command.ts')).campaigns,

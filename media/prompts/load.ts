@@ -4,16 +4,15 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../../config/errors.ts';
 import { encodeAll } from './encoded.ts';
+import { examine, faultsOf } from './examine.ts';
 import type { Prompt } from './prompt.ts';
 import { PromptUnusable, readWav } from './wav.ts';
 
 const shipped = new URL('../../config/prompts/', import.meta.url);
-const samplesPerMs = 8;
-/** First-level information must be short enough to be heard (law.md section 6). */
-const longestMs = 8_000;
 
 /**
- * Loads a prompt: a name of `config/prompts` or the path of a WAV file.
+ * Loads a prompt: a name of `config/prompts` or the path of a WAV file. Audio that tells nobody anything (silent, broken off, too
+ * long to be heard out) is none.
  *
  * @throws PromptUnusable
  */
@@ -27,14 +26,18 @@ export async function loadPrompt(nameOrPath: string): Promise<Prompt> {
     throw new PromptUnusable(nameOrPath, `cannot be read (${messageOf(error)})`);
   }
   const samples = readWav(file, nameOrPath);
-  const durationMs = Math.round(samples.length / samplesPerMs);
-  if (samples.length === 0) throw new PromptUnusable(nameOrPath, 'is empty');
-  if (durationMs > longestMs)
-    throw new PromptUnusable(nameOrPath, `lasts ${durationMs} ms; ${longestMs} at most`);
+  const examined = examine(samples);
+  const faults = faultsOf(examined);
+  if (faults.length > 0) throw new PromptUnusable(nameOrPath, faults.join('; '));
   return {
     name: nameOrPath,
-    hash: createHash('sha256').update(new Uint8Array(samples.buffer)).digest('hex'),
-    durationMs,
+    hash: hashOf(samples),
+    durationMs: examined.durationMs,
     encoded: encodeAll(samples),
   };
+}
+
+/** What identifies a prompt in the ledger, whatever file it came in: hex SHA-256 of its samples. */
+export function hashOf(samples: Int16Array): string {
+  return createHash('sha256').update(new Uint8Array(samples.buffer)).digest('hex');
 }

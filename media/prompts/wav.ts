@@ -13,6 +13,25 @@ export class PromptUnusable extends TacetError {
 const sampleRate = 8_000;
 const linearPcm = 1;
 
+/** Samples as a WAV file that `readWav` takes. */
+export function writtenWav(samples: Int16Array): Buffer {
+  const file = Buffer.alloc(44 + 2 * samples.length);
+  file.write('RIFF', 0, 'latin1');
+  file.writeUInt32LE(file.length - 8, 4);
+  file.write('WAVEfmt ', 8, 'latin1');
+  file.writeUInt32LE(16, 16);
+  file.writeUInt16LE(linearPcm, 20);
+  file.writeUInt16LE(1, 22);
+  file.writeUInt32LE(sampleRate, 24);
+  file.writeUInt32LE(2 * sampleRate, 28);
+  file.writeUInt16LE(2, 32);
+  file.writeUInt16LE(16, 34);
+  file.write('data', 36, 'latin1');
+  file.writeUInt32LE(2 * samples.length, 40);
+  for (const [at, sample] of samples.entries()) file.writeInt16LE(sample, 44 + 2 * at);
+  return file;
+}
+
 /** Reads the samples of a WAV file. @throws PromptUnusable */
 export function readWav(file: Uint8Array, name: string): Int16Array {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
