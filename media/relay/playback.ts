@@ -1,10 +1,12 @@
 /** A prompt or tone on its way to a side, frame by frame at its instants. */
 import { isPlayed, type CodecName, type PlayedCodec } from '../codec/formats.ts';
 import type { Encoded, Frames } from '../prompts/encoded.ts';
-import { frameMs } from './messages.ts';
+import { frameMs, type SideTerms } from './messages.ts';
 
 /** A playback that was kept from running for longer than this goes on from now, and does not hurry after. */
 const stallMs = 200;
+/** With a hole of this length in it, a prompt is not what was to be told (I1). */
+const brokenMs = 1_000;
 
 /** How a playback ended. */
 export interface PlaybackEnd {
@@ -20,6 +22,17 @@ interface View {
 
 function viewOf({ bytes, starts }: Frames): View {
   return { bytes: new Uint8Array(bytes), starts: new Uint32Array(starts) };
+}
+
+/** Whether who heard us under the old terms goes on hearing the same stream at the same place under the new ones. */
+export function hearsOn(before: SideTerms | undefined, terms: SideTerms | undefined): boolean {
+  return (
+    terms?.listening === true &&
+    terms.address === before?.address &&
+    terms.port === before.port &&
+    terms.codec === before.codec &&
+    terms.audioType === before.audioType
+  );
 }
 
 export class Playback {
@@ -50,9 +63,11 @@ export class Playback {
     return this.sent === this.#frames && !this.repeat;
   }
 
-  catchUp(now: number): void {
+  /** False when it was kept from running for so long that what was heard of it is of no use: it must begin anew. */
+  catchUp(now: number): boolean {
     const behind = now - this.dueAt;
     if (behind > stallMs) this.#startedAt += behind;
+    return behind <= brokenMs || this.sent === 0 || this.repeat;
   }
 
   /** Puts the next frame into a packet's payload; its length, 0 when it cannot be played in this codec. */

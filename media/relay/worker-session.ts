@@ -63,7 +63,7 @@ export class WorkerSession {
   }
 
   agree(number: SideNumber, terms: SideTerms | undefined): void {
-    this.sides[number].agree(terms);
+    this.ended(this.sides[number].agree(terms));
     this.#setRoutes();
   }
 

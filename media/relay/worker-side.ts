@@ -12,7 +12,7 @@ import { changeSource, placeOwn, streamWords } from '../rtp/stream.ts';
 import { FarEnd } from './far-end.ts';
 import { frameMs, totals, type SideSockets, type SideTerms } from './messages.ts';
 import type { Encoded } from '../prompts/encoded.ts';
-import { Playback, type PlaybackEnd } from './playback.ts';
+import { hearsOn, Playback, type PlaybackEnd } from './playback.ts';
 import { receiving, sending, sideWords, startSide } from './side-memory.ts';
 import { SrtpGuards } from './srtp-guard.ts';
 import type { Workbench } from './worker-session.ts';
@@ -106,8 +106,14 @@ export class WorkerSide implements Disposable {
     return this.#bench.words[this.#first + sideWords.receiver + receiverWords.ssrc]!;
   }
 
-  /** The far end agreed to new terms. A new address is latched afresh; the same one keeps its lock. */
-  agree(terms: SideTerms | undefined): void {
+  /**
+   * The far end agreed to new terms. A new address is latched afresh; the same one keeps its lock.
+   *
+   * @returns the end of a prompt that is not heard to its end where it began (I1), however short a hold is
+   */
+  agree(terms: SideTerms | undefined): PlaybackEnd | undefined {
+    const playback = this.#playback;
+    const moved = playback !== undefined && !playback.repeat && !hearsOn(this.#terms, terms);
     const guard = terms?.srtp === undefined ? undefined : this.#guards.of(terms.srtp);
     // A place that was locked without a key is not to be believed where there is one.
     if (terms === undefined || (guard !== undefined && this.#guard === undefined)) {
@@ -125,6 +131,7 @@ export class WorkerSide implements Disposable {
       this.rtcp.moveTo(terms.rtcpAddress ?? terms.address, terms.rtcpPort);
     }
     this.#publish();
+    return moved ? this.#endPlayback(playback, false) : undefined;
   }
 
   set forked(forked: boolean) {
@@ -294,7 +301,7 @@ export class WorkerSide implements Disposable {
   advance(now: number): PlaybackEnd | undefined {
     const playback = this.#playback;
     if (playback === undefined || playback.dueAt > now) return undefined;
-    playback.catchUp(now);
+    if (!playback.catchUp(now)) return this.#endPlayback(playback, false);
     while (playback.dueAt <= now) {
       if (playback.over) return this.#endPlayback(playback, true);
       const sent = this.#playFrame(playback, now);

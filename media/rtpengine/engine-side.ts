@@ -19,6 +19,7 @@ import type { Prompt } from '../prompts/prompt.ts';
 import { renderTone, type Tone } from '../prompts/tones.ts';
 import { frameMs } from '../relay/messages.ts';
 import { Negotiation } from '../relay/negotiation.ts';
+import { hearsOn } from '../relay/playback.ts';
 import { newRtpHeader, readRtp, type RtpHeader } from '../rtp/packet.ts';
 import { lostPackets, receivePacket, receiverWords, startReceiver } from '../rtp/receiver.ts';
 import type { SrtpPolicy } from '../srtp/agreement.ts';
@@ -53,6 +54,8 @@ export class EngineSide implements MediaSide, Disposable {
   #listener: MessagePort | undefined;
   readonly #header = newRtpHeader();
   readonly #words = new Float64Array(receiverWords.size);
+  /** Tells what is being played that the far end agreed to something else. */
+  #interrupt: () => void = () => undefined;
   /** Frames that we sent. */
   played = 0;
   lastPacketAt: EpochMicros | undefined;
@@ -201,6 +204,7 @@ export class EngineSide implements MediaSide, Disposable {
   }
 
   async #tell(): Promise<void> {
+    this.#interrupt();
     const { codec } = this;
     if (codec !== undefined) this.#words[receiverWords.ticksPerMs] = formats[codec].clockRate / 1_000;
     await this.#home.agreed(this);
@@ -221,9 +225,13 @@ export class EngineSide implements MediaSide, Disposable {
     if (signal.aborted || codec === undefined || !isPlayed(codec.name) || terms?.listening !== true)
       return nothing;
     const { name, payloadType } = codec;
+    let interrupted = false;
+    this.#interrupt = () => {
+      interrupted ||= !repeat && !hearsOn(terms, this.#negotiation.agreement.terms);
+    };
     const open = (): boolean => {
       const now = this.#negotiation.agreement.terms;
-      return now?.listening === true && now.codec === name && now.audioType === payloadType;
+      return !interrupted && now?.listening === true && now.codec === name && now.audioType === payloadType;
     };
     return this.#home.whileApart(this, async () => {
       const before = await this.#counted();

@@ -74,7 +74,7 @@ export class Line implements Disposable {
     let marker = true;
     while (!playback.over) {
       const now = performance.now();
-      playback.catchUp(now);
+      if (!playback.catchUp(now)) break;
       if (now < playback.dueAt) await pause(playback.dueAt - now, signal);
       if (signal.aborted || this.#closed || !terms.open()) break;
       this.#send(playback, terms, marker);

@@ -28,7 +28,7 @@ function speaking({ sdp }: Telephone, ...maps: string[]): string {
 }
 
 async function relay(latching: Latching = 'signalled'): Promise<MediaPlane> {
-  return openRelay({ address: '127.0.0.1', ports: await freePortRange(40), workers: 1, latching });
+  return openRelay({ address: '127.0.0.1', ports: await freePortRange(100), workers: 1, latching });
 }
 
 async function rtpengine(latching: Latching = 'signalled'): Promise<MediaPlane> {
@@ -105,6 +105,52 @@ describe.each([
     await session.caller.answer(`${caller.sdp}a=sendonly\r\n`);
     expect(await session.caller.play(prompt, never)).toMatchObject({ heardMs: 0, complete: false });
     expect(caller.heard).toEqual([]);
+  });
+
+  /** What may come between the frames of a prompt, so that whoever is told has not heard it to its end where it began. */
+  const cuts: [string, (session: MediaSession, caller: Telephone) => Promise<unknown>][] = [
+    ['a hold', ({ caller }, { sdp }) => caller.answer(`${sdp}a=sendonly\r\n`)],
+    [
+      'a hold that is over at once',
+      async ({ caller }, { sdp }) => {
+        const held = caller.answer(`${sdp}a=inactive\r\n`);
+        await Promise.all([held, caller.answer(sdp)]);
+      },
+    ],
+    [
+      'a re-INVITE to another port',
+      ({ caller }, { sdp, port }) => caller.answer(sdp.replace(`audio ${port} `, `audio ${port + 2} `)),
+    ],
+    ['a change of codec', ({ caller }, { sdp }) => caller.answer(sdp.replace('RTP/AVP 8 ', 'RTP/AVP 0 '))],
+    ['the end of the leg', async (session) => session[Symbol.asyncDispose]()],
+  ];
+
+  test.each(cuts)('a prompt is not heard where %s cuts it, at whatever frame', async (_, cut) => {
+    await using plane = await openPlane();
+    const cutAt = async (frame: number): Promise<unknown> => {
+      await using caller = await telephone();
+      await using session = await plane.open(`call-${frame}` as CallId);
+      await session.caller.answer(caller.sdp);
+      const playing = session.caller.play(prompt, never);
+      if (frame > 0) await caller.hears(frame);
+      await cut(session, caller);
+      return await playing;
+    };
+    // All but the last: once it is sent, whether it was cut is a matter of a millisecond.
+    const frames = Array.from({ length: prompt.durationMs / 20 - 1 }, (__, frame) => frame);
+    for (const played of await Promise.all(frames.map(cutAt)))
+      expect(played).toMatchObject({ complete: false });
+  });
+
+  test('a prompt that a refresh of the session falls into is heard to its end', async () => {
+    await using plane = await openPlane();
+    await using caller = await telephone();
+    await using session = await plane.open(call);
+    await session.caller.answer(caller.sdp);
+    const playing = session.caller.play(prompt, never);
+    await caller.hears(5);
+    await session.caller.answer(caller.sdp);
+    expect(await playing).toMatchObject({ complete: true, heardMs: 300 });
   });
 
   test('the far ends hear each other when connected, and neither before nor after', async () => {
