@@ -11,7 +11,8 @@ function playing(repeat: boolean, sent: number): Playback {
 }
 
 test('a clock that jumps between any two frames of a prompt leaves it unheard', () => {
-  for (let sent = 1; sent < 10; sent += 1) expect(playing(false, sent).catchUp(20 * sent + 1_001)).toBe(false);
+  for (let sent = 1; sent < 10; sent += 1)
+    expect(playing(false, sent).catchUp(20 * sent + 1_001)).toBe(false);
 });
 
 test('a stall is caught up with, a longer one goes on from now, before the first frame it costs nothing', () => {
