@@ -7,6 +7,7 @@ import { keypadOf } from './keys.ts';
 import { endsCall, refusedAndEnded } from './mandated.ts';
 import type { Outcome } from './outcome.ts';
 import { outcomeOfStatus } from './outcome.ts';
+import { putThrough, putTogether, refusesMedia } from './put-through.ts';
 import { ringAgent } from './ringing.ts';
 import { accepts, answeredLate, type SelectedCall } from './selected.ts';
 import { tell } from './telling.ts';
@@ -28,10 +29,16 @@ export async function announceBeforeConnect(call: SelectedCall, answer: string):
   if (endsCall(announced, rule)) return refusedAndEnded;
 
   const dialled = await ringAgent(call, AbortSignal.any([caller.ended, house.shutdown]));
-  if (dialled.kind === 'failed') return await tellFailure(call, caller, dialled.status);
+  if (dialled.kind === 'failed') {
+    const put = refusesMedia(dialled.status) ? await putThrough(call, caller) : dialled.status;
+    return typeof put === 'number' ? await tellFailure(call, caller, put) : put;
+  }
   if (dialled.kind !== 'answered') return abandoned(caller);
   await using agent = dialled.leg;
-  if (!(await accepts(media.agent, dialled.sdp))) return await tellFailure(call, caller, 488);
+  if (!(await accepts(media.agent, dialled.sdp))) {
+    const put = await putTogether(call, { caller, agent });
+    return typeof put === 'number' ? await tellFailure(call, caller, put) : put;
+  }
   await media.connect();
   return await bridge(call, { caller, agent }, { watch, mayRecord: announced.kind === 'told' });
 }

@@ -226,18 +226,25 @@ async function carrySelected(passed: PassedCall, rule: CampaignRule): Promise<Ou
     if (error instanceof MediaUnavailable) return passUnrecorded(passed, 'media-unavailable');
     throw error;
   }
+  const outcome = await carryAnchored({ invite, rule, media, house, listed });
+  return typeof outcome === 'string' ? await passUnrecorded(passed, outcome) : outcome;
+}
+
+/** @returns why the call must go through without us, where nobody has heard of it yet */
+async function carryAnchored(call: SelectedCall): Promise<Outcome | string> {
+  const { invite, media, house } = call;
   await using _session = media;
-  const call: SelectedCall = { invite, rule, media, house, listed };
   const inbound = invite.from.kind === 'trunk';
   let described: string;
   try {
     described = await describe(invite, media[inbound ? 'caller' : 'agent']);
   } catch (error) {
-    if (error instanceof SdpRefused) return await passUnrecorded(passed, `sdp-${error.reason}`);
+    if (error instanceof SdpRefused) return `sdp-${error.reason}`;
     throw error;
   }
   try {
     const outcome = await placementOf(call)(call, described);
+    if (typeof outcome === 'string') return outcome;
     const quality = await judgeQuality(media);
     house.metrics.quality(quality);
     return { ...outcome, quality };
@@ -250,7 +257,7 @@ async function carrySelected(passed: PassedCall, rule: CampaignRule): Promise<Ou
 }
 
 /** When the outside party is told. Without an offer there is no early media to tell it in. */
-function placementOf({ invite, rule }: SelectedCall): typeof announceBeforeConnect {
+function placementOf({ invite, rule }: SelectedCall): typeof announceOnAnswer {
   const inbound = invite.from.kind === 'trunk';
   const placement = rule.campaign.announcement.placement ?? (inbound ? 'before-connect' : 'on-answer');
   if (placement === 'on-answer') return announceOnAnswer;

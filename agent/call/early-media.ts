@@ -5,7 +5,10 @@ import { answerAlone, answerEarly } from './crossing.ts';
 import { keypadOf } from './keys.ts';
 import { endsCall, refusedAndEnded } from './mandated.ts';
 import { outcomeOfStatus, type Outcome } from './outcome.ts';
+import { putThrough, putTogether, refusesMedia } from './put-through.ts';
 import { ringAgent } from './ringing.ts';
+import type { Leg } from '../sip/leg.ts';
+import { q850Reason } from '../sip/reason.ts';
 import { accepts, type SelectedCall } from './selected.ts';
 import { tell } from './telling.ts';
 
@@ -25,6 +28,12 @@ export async function announceInEarlyMedia(call: SelectedCall, answer: string): 
   }
 
   const dialled = await ringAgent(call, given);
+  if (dialled.kind === 'failed' && refusesMedia(dialled.status)) {
+    await using caller = await invite.answer(answer);
+    answerAlone(caller, media, 'caller');
+    const put = await putThrough(call, caller);
+    return typeof put === 'number' ? await hangUpFor(caller, put) : put;
+  }
   if (dialled.kind === 'failed') {
     invite.reject(dialled.status, dialled.reason, dialled.headers);
     const kind = outcomeOfStatus(dialled.status);
@@ -32,16 +41,23 @@ export async function announceInEarlyMedia(call: SelectedCall, answer: string): 
   }
   if (dialled.kind !== 'answered') return abandoned();
   await using agent = dialled.leg;
-  if (!(await accepts(media.agent, dialled.sdp))) {
-    invite.reject(488);
-    return { kind: 'rejected', answered: false, hungUpBy: 'tacet', detail: '488' };
-  }
+  const anchored = await accepts(media.agent, dialled.sdp);
   await using caller = await invite.answer(answer);
   answerAlone(caller, media, 'caller');
+  if (!anchored) {
+    const put = await putTogether(call, { caller, agent });
+    return typeof put === 'number' ? await hangUpFor(caller, put) : put;
+  }
   using later = hearRefusal(keypadOf(media.caller, caller, house.now), rule.campaign.refusalKeys);
   await media.connect();
   const watch = early.refused.aborted ? early : later;
   return await bridge(call, { caller, agent }, { watch, mayRecord: announced.kind === 'told' });
+}
+
+/** It was answered to be put through, and nobody is there. */
+async function hangUpFor(caller: Leg, status: number): Promise<Outcome> {
+  await caller.hangUp(q850Reason(status));
+  return { kind: outcomeOfStatus(status), answered: false, hungUpBy: undefined, detail: String(status) };
 }
 
 function abandoned(): Outcome {

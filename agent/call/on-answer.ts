@@ -9,10 +9,14 @@ import { keypadOf } from './keys.ts';
 import { endsCall, refusedAndEnded } from './mandated.ts';
 import { accepts, answeredLate, type SelectedCall } from './selected.ts';
 import { outcomeOfStatus, type Outcome } from './outcome.ts';
+import { mediaRefused, refusesMedia } from './put-through.ts';
 import { callRoute } from './routes.ts';
 import { tell } from './telling.ts';
 
-export async function announceOnAnswer(call: SelectedCall, answer: string): Promise<Outcome> {
+export async function announceOnAnswer(
+  call: SelectedCall,
+  answer: string,
+): Promise<Outcome | typeof mediaRefused> {
   const { invite, rule, media, house } = call;
   const near = invite.from.kind === 'trunk' ? 'caller' : 'agent';
   const far = otherSide(near);
@@ -40,6 +44,7 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
     ended: AbortSignal.any([invite.cancelled, house.shutdown]),
   });
   await early;
+  if (dialled.kind === 'failed' && refusesMedia(dialled.status)) return mediaRefused;
   if (dialled.kind === 'failed') {
     invite.reject(dialled.status, dialled.reason, dialled.headers);
     const kind = outcomeOfStatus(dialled.status);
@@ -50,8 +55,8 @@ export async function announceOnAnswer(call: SelectedCall, answer: string): Prom
 
   await using farLeg = dialled.leg;
   if (!(await accepts(media[far], dialled.sdp))) {
-    invite.reject(488);
-    return { kind: 'rejected', answered: false, hungUpBy: 'tacet', detail: '488' };
+    await farLeg.hangUp('SIP;cause=488');
+    return mediaRefused;
   }
   await media.disconnect();
   await using nearLeg = await invite.answer(answer);

@@ -96,7 +96,7 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
 }
 
 /** Nobody listens, until the call ends or somebody orders it to be recorded. */
-async function talk(call: PassedCall, { kind, detail }: PassedAs, talk: Talk): Promise<Outcome> {
+export async function talk(call: PassedCall, { kind, detail }: PassedAs, talk: Talk): Promise<Outcome> {
   const { listed, invite } = call;
   const { pair, talking } = talk;
   // An emergency call is never touched; of a call that came back the outer one is who is recorded, and knows nothing of newcomers here.

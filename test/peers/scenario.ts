@@ -44,6 +44,7 @@ export class Scenario {
   readonly #checks: string[] = [];
   #cseq = 0;
   #version = 0;
+  #unwanted: string | undefined;
   /** What the To tag of the branch that speaks now ends with. */
   #fork = '';
 
@@ -73,10 +74,12 @@ export class Scenario {
     return scenario;
   }
 
-  /** A PBX: waits for an INVITE. */
-  static pbx(check: Check = {}): Scenario {
+  /** A PBX: waits for an INVITE. @param unwanted it refuses a call whose INVITE holds this (488), and waits for the next */
+  static pbx(check: Check = {}, unwanted?: string): Scenario {
     const scenario = new Scenario('pbx');
     scenario.#checks.push('far', 'near', 'way', 'invited');
+    if (unwanted !== undefined) scenario.#checks.push('unwanted');
+    scenario.#unwanted = unwanted;
     return scenario.invited(check);
   }
 
@@ -84,11 +87,16 @@ export class Scenario {
   invited(check: Check = {}): this {
     const take = (header: string, into: string): string =>
       `<ereg regexp=".*" search_in="hdr" header="${header}:" assign_to="${into}"/>`;
-    return this.#recv('request="INVITE" crlf="true" rrs="true"', check, [
+    const unwanted = this.#unwanted;
+    const branch = unwanted === undefined ? '' : ' next="refuse" test="unwanted"';
+    return this.#recv(`request="INVITE" crlf="true" rrs="true"${branch}`, check, [
       take('From', 'far'),
       take('To', 'near'),
       take('Via', 'way'),
       take('CSeq', 'invited'),
+      ...(unwanted === undefined
+        ? []
+        : [`<ereg regexp="${unwanted}" search_in="msg" assign_to="unwanted"/>`]),
     ]);
   }
 
@@ -254,10 +262,24 @@ export class Scenario {
       '<!DOCTYPE scenario SYSTEM "sipp.dtd">',
       `<scenario name="${this.#role}">`,
       ...this.#steps,
+      ...this.#refusal(),
       reference,
       '</scenario>',
       '',
     ].join('\n');
+  }
+
+  /** Where a call goes that is not wanted. */
+  #refusal(): string[] {
+    if (this.#unwanted === undefined) return [];
+    const steps = new Scenario('pbx').responds('488 Not Acceptable Here').expect('ACK').#steps;
+    return [
+      '<nop next="over"/>',
+      '<label id="refuse"/>',
+      ...steps,
+      '<label id="over"/>',
+      '<pause milliseconds="1"/>',
+    ];
   }
 
   #contact(): string {
