@@ -21,7 +21,11 @@ test.each(names)("every metric that %s looks at stands on the operators' page", 
   }
 });
 
-test('the alerts of the signalling stand when they should, and not before', async () => {
-  const { stdout } = await promtool('test', 'rules', new URL('sip.test.yaml', import.meta.url).pathname);
-  expect(stdout).toContain('SUCCESS');
-});
+test.each(['sip', 'sampling'])(
+  'the alerts in %s.test.yaml stand when they should, and not before',
+  async (name) => {
+    const played = new URL(`${name}.test.yaml`, import.meta.url).pathname;
+    const { stdout } = await promtool('test', 'rules', played);
+    expect(stdout).toContain('SUCCESS');
+  },
+);
