@@ -21,7 +21,7 @@ import { readReplaces } from '../sip/replaces.ts';
 import { parties, type SelectedCall } from './selected.ts';
 import { trace } from './trace.ts';
 import { replacedBy } from './transfer.ts';
-import { whyWithheld, type Withheld } from './withheld.ts';
+import { agentOf, whyWithheld, type Withheld } from './withheld.ts';
 
 /** Carries a call from its INVITE to its end, and leaves nothing of it behind. */
 export async function carryCall(invite: Invite, house: House): Promise<Outcome> {
@@ -286,6 +286,9 @@ function writeDecision(
   { campaign, constraint }: CampaignRule,
   draw: Pick<Reservation, 'selected' | 'epoch' | 'basis' | 'draw'> & { reason: string },
 ): Promise<unknown> {
+  const { called, caller } = invite;
+  const header = (name: string): string | undefined => invite.header(name);
+  const agent = agentOf(campaign, { called, caller, header }, house.config.agents);
   const decided: LedgerEvent = {
     kind: 'call.decided',
     call: invite.call,
@@ -301,6 +304,7 @@ function writeDecision(
     law: constraint.packs,
     because: becauseIds(constraint),
     parties: { caller: listed.partyOn('caller') ?? '', agent: listed.partyOn('agent') ?? '' },
+    agent: agent === undefined ? undefined : house.pseudonym(agent),
   };
   // Only what is to be recorded waits for its entry.
   return house.ledger.append(decided, draw.selected ? 'now' : 'soon');

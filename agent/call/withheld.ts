@@ -77,8 +77,8 @@ function whyNotTheAgent(
   return undefined;
 }
 
-/** The agent's id, written as numbers are: the list is looked up in the same form. */
-function agentOf(
+/** The agent's id as the INVITE has it, written as numbers are: the list is looked up in the same form. */
+export function agentOf(
   campaign: Campaign,
   call: CallParties,
   { header, extension }: AgentsConfig,

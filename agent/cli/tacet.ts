@@ -25,6 +25,10 @@ const commands: Record<string, { does: string; load: () => Promise<Command> }> =
     does: 'draws --day D [--ledger DIR]... [--json]   take the draws of a day again; exit 1 when one does not hold',
     load: async () => (await import('./audit-command.ts')).audit,
   },
+  report: {
+    does: 'agents [--campaign X] [--from D] [--to D]   how evenly the sample falls on the staff; exit 1 when an agent left the band',
+    load: async () => (await import('./report-command.ts')).report,
+  },
   explain: {
     does: 'CAMPAIGN [--from +33...] [--to +33...] [--json]   which law gives which value, and what is missing',
     load: async () => (await import('./explain.ts')).explain,

@@ -30,6 +30,8 @@ export type LedgerEvent =
       /** Which law gave which value, e.g. `mode=FR-consumer-quality@2026-11-23`. */
       because?: string[];
       parties: { caller: string; agent: string };
+      /** The member of staff, where the INVITE says who it is: pseudonym of the id by which `agents` knows them. */
+      agent?: string | undefined;
     }
   /** A call that came back through this site: the same conversation as `of`, neither drawn nor told again. */
   | { kind: 'call.linked'; call: CallId; of: CallId; passes: number }

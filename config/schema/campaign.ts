@@ -59,6 +59,13 @@ export const campaignSchema = z
       .min(1)
       .optional()
       .describe('most calls selected on one day (UTC); left out: no guard'),
+    agentShare: z
+      .strictObject({ min: z.number().min(0).max(1), max: z.number().min(0).max(1) })
+      .refine(({ min, max }) => min <= max, { error: 'min not above max' })
+      .optional()
+      .describe(
+        "declared band of each agent's recorded share of the drawn conversations; `tacet report agents` says who has left it",
+      ),
     purpose: z
       .enum([
         'reception-evaluation',
