@@ -32,6 +32,8 @@ const highLouder = 10 ** (5.5 / 20);
 const lowLouder = 10 ** (10.3 / 20);
 /** Share of a block's energy that lies in the two tones. */
 const purity = 0.75;
+/** What of it lies in the low tone at least, whatever the high one is: speech is turned away by half of the work. */
+const leastLowShare = purity / (1 + highLouder ** 2);
 /** A tone's amplitude may differ by so much from the greatest of its key: a block that holds only part of it does not count. */
 const steadiness = 0.8;
 /** Between the 1.5 % that must be heard and the 3.5 % that must not. */
@@ -161,7 +163,22 @@ export class InBandReceiver {
     // A sine's amplitude from the energy of a tapered block: both tones at the least level hold at least this.
     if (energy < leastAmplitude ** 2 * taperPower) return -1;
     this.#phaseBefore.set(this.#phase);
-    for (let tone = 0; tone < waves.length; tone += 1) {
+    this.#measure(0);
+    const row = this.#loudestOf(0);
+    const lows = this.#amplitude[row]!;
+    if (lows < leastAmplitude || lows ** 2 * (taperPower / 2) < leastLowShare * energy) return -1;
+    this.#measure(4);
+    const column = this.#loudestOf(4);
+    const highs = this.#amplitude[column]!;
+    if (highs < leastAmplitude) return -1;
+    if (highs > lows * highLouder || lows > highs * lowLouder) return -1;
+    if ((lows ** 2 + highs ** 2) * (taperPower / 2) < purity * energy) return -1;
+    return row * 4 + (column - 4);
+  }
+
+  /** Amplitudes and phases of the four tones of a group in this block. */
+  #measure(first: number): void {
+    for (let tone = first; tone < first + 4; tone += 1) {
       const { cosine, sine } = waves[tone]!;
       let real = 0;
       let imaginary = 0;
@@ -173,13 +190,6 @@ export class InBandReceiver {
       this.#amplitude[tone] = (2 * Math.hypot(real, imaginary)) / taperSum;
       this.#phase[tone] = Math.atan2(imaginary, real);
     }
-    const row = this.#loudestOf(0);
-    const column = this.#loudestOf(4);
-    const [lows, highs] = [this.#amplitude[row]!, this.#amplitude[column]!];
-    if (lows < leastAmplitude || highs < leastAmplitude) return -1;
-    if (highs > lows * highLouder || lows > highs * lowLouder) return -1;
-    if ((lows ** 2 + highs ** 2) * (taperPower / 2) < purity * energy) return -1;
-    return row * 4 + (column - 4);
   }
 
   #loudestOf(first: number): number {

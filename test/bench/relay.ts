@@ -21,7 +21,7 @@ import {
 } from './rtp-load.ts';
 import { Rtpengine } from './rtpengine.ts';
 
-const seconds = 6;
+const seconds = 3;
 const streamCounts = [100, 300, 600, 1_000];
 /** The goals are for these. */
 const judged = [300, 1_000];
