@@ -22,6 +22,7 @@ export const systemPackages: readonly SystemPackage[] = [
   { program: 'linphonec', debian: 'linphone-cli', usedBy: 'tests' },
   { program: 'kamailio', debian: 'kamailio', usedBy: 'tests' },
   { program: 'redis-server', debian: 'redis-server', usedBy: 'tests' },
+  { program: 'redis-cli', debian: 'redis-tools', usedBy: 'tests' },
   { program: 'tshark', debian: 'tshark', usedBy: 'tests' },
   { program: 'ffmpeg', debian: 'ffmpeg', usedBy: 'tests' },
   { program: 'sox', debian: 'sox', usedBy: 'tests' },
