@@ -71,8 +71,13 @@ export interface MediaSnapshot {
 /** Direction as seen by the far end of the side: `recvonly` means that it listens only (RFC 3264 section 5.1). */
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 
+/** Whether a conversation is being recorded, as its parties are told (RFC 7866 section 6.2). */
+export type RecordingIndication = 'on' | 'off' | 'paused';
+
 export interface MediaSide {
   readonly side: Side;
+  /** What our descriptions for this side's far end say of it, from the next one on; undefined: nothing. */
+  indication: RecordingIndication | undefined;
   /**
    * Takes the far end's offer and gives our answer: our address and port, one codec of the offer, telephone-event if
    * offered, a key if keys are (RFC 3264, RFC 4733, RFC 4568). The same port and SSRC for the life of the session.

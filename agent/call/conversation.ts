@@ -1,6 +1,7 @@
 /** The conversation of a call whose media is anchored: recorded if it may be, for as long as it may be. */
 import { assertNever } from '../../config/errors.ts';
 import type { RefusalWatch } from './announcement.ts';
+import { Awareness } from './awareness.ts';
 import { anchoredCrossing, directCrossing } from './crossing.ts';
 import { firstOf, whenAborted } from './first-of.ts';
 import { Pair, type Legs, type PairEnd } from './legs.ts';
@@ -88,6 +89,7 @@ export async function converse(
   if (withheld !== undefined) tape.detail = withheld;
   else if (!state.away && mayRecord && !watch.refused.aborted) await tape.start();
   listed.state = tape.state;
+  const awareness = new Awareness(call, pair);
   started?.(tape);
 
   const heedRefusal = async (): Promise<void> => {
@@ -107,8 +109,9 @@ export async function converse(
   const timeoutMs = house.config.sip.mediaTimeoutSeconds * 1_000;
   const silent = watchSilence({ media, pair, timeoutMs, now: house.now });
   for (let over = false; !over;) {
-    if (mayLeave(conversation)) await leave(conversation);
     listed.state = tape.state;
+    if (!state.away) awareness.tell(tape.state);
+    if (mayLeave(conversation)) await leave(conversation);
     const turn = await firstOf({
       ended: () => talking,
       refused: whenAborted(state.refused ? never : watch.refused),

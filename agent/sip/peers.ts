@@ -23,6 +23,8 @@ export interface Peer {
   health: PeerConfig['health'];
   redirects: PeerConfig['redirects'];
   srtp: PeerConfig['srtp'];
+  /** Its telephones show whether a call is recorded (RFC 7866). */
+  recordAware: boolean;
   maxCalls: number | undefined;
   maxCallsPerSecond: number | undefined;
   /** What we answer its challenges with. */
@@ -134,7 +136,8 @@ function compile(
     else sources.addSubnet(address!, Number(prefix), family);
   }
   const ports = config.ports === undefined ? undefined : new Set(config.ports);
-  const { name, uri, listener, trusted, health, redirects, srtp, maxCalls, maxCallsPerSecond } = config;
+  const { name, uri, listener, trusted, health, redirects, srtp, recordAware, maxCalls, maxCallsPerSecond } =
+    config;
   const peer: Peer = {
     name,
     kind,
@@ -146,6 +149,7 @@ function compile(
     health,
     redirects,
     srtp,
+    recordAware,
     maxCalls,
     maxCallsPerSecond,
     credentials: credentials.get(name),

@@ -83,6 +83,12 @@ export const peer = z.strictObject({
     .describe(
       'SRTP with keys in SDP, where we carry the media: never; where this peer offers it; also of our own accord; or no media of ours without it',
     ),
+  recordAware: z
+    .boolean()
+    .default(false)
+    .describe(
+      'of a PBX whose telephones show that a call is recorded: told by `a=record` in SDP (RFC 7866) when a recording begins, pauses and ends',
+    ),
   auth: auth
     .optional()
     .describe('digest credentials (RFC 8760: SHA-512-256, SHA-256, MD5) for calls to this peer'),

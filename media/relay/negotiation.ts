@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { codecOfRtpmap, formats, passes, type CodecName } from '../codec/formats.ts';
-import { SdpRefused, type Direction } from '../plane.ts';
+import { SdpRefused, type Direction, type RecordingIndication } from '../plane.ts';
 import {
   comfortNoiseOf,
   eventsOf,
@@ -54,6 +54,8 @@ export class Negotiation implements Disposable {
   /** The other side of the session: what it speaks decides what we choose and offer here. */
   other: Negotiation | undefined;
   agreement: Agreement = unspoken;
+  /** What our descriptions say of whether the conversation is recorded. */
+  indication: RecordingIndication | undefined;
   readonly #address: string;
   readonly #port: number;
   readonly #sessionId = randomInt(1, 2 ** 31);
@@ -244,9 +246,16 @@ export class Negotiation implements Disposable {
 
   /** Our description, its version raised only when it says something new (RFC 3264 section 8). */
   #numbered(
-    write: (ours: Pick<OurDescription, 'address' | 'port' | 'sessionId' | 'version'>) => string,
+    write: (
+      ours: Pick<OurDescription, 'address' | 'port' | 'sessionId' | 'version' | 'indication'>,
+    ) => string,
   ): string {
-    const ours = { address: this.#address, port: this.#port, sessionId: this.#sessionId };
+    const ours = {
+      address: this.#address,
+      port: this.#port,
+      sessionId: this.#sessionId,
+      indication: this.indication,
+    };
     const content = write({ ...ours, version: 0 });
     if (content !== this.#described) this.#version += 1;
     this.#described = content;

@@ -3,7 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Side } from '../../config/units.ts';
 import type { CodecName } from '../codec/formats.ts';
 import { HeardKeys } from '../dtmf/heard-keys.ts';
-import type { Direction, MediaSide, Played, PressedDigit } from '../plane.ts';
+import type { Direction, MediaSide, Played, PressedDigit, RecordingIndication } from '../plane.ts';
 import type { Encoded } from '../prompts/encoded.ts';
 import type { Prompt } from '../prompts/prompt.ts';
 import { renderTone, type Tone } from '../prompts/tones.ts';
@@ -37,6 +37,14 @@ export class RelaySide implements MediaSide, Disposable {
   /** The other side, whose codecs and key numbering we offer first. */
   set other(other: RelaySide) {
     this.#negotiation.other = other.#negotiation;
+  }
+
+  get indication(): RecordingIndication | undefined {
+    return this.#negotiation.indication;
+  }
+
+  set indication(indication: RecordingIndication | undefined) {
+    this.#negotiation.indication = indication;
   }
 
   get remoteDirection(): Direction {

@@ -12,6 +12,7 @@ import {
   type MediaSide,
   type Played,
   type PressedDigit,
+  type RecordingIndication,
   type SaidAudio,
 } from '../plane.ts';
 import type { Encoded } from '../prompts/encoded.ts';
@@ -71,6 +72,14 @@ export class EngineSide implements MediaSide, Disposable {
 
   set other(other: EngineSide) {
     this.#negotiation.other = other.#negotiation;
+  }
+
+  get indication(): RecordingIndication | undefined {
+    return this.#negotiation.indication;
+  }
+
+  set indication(indication: RecordingIndication | undefined) {
+    this.#negotiation.indication = indication;
   }
 
   get remoteDirection(): Direction {

@@ -1,6 +1,6 @@
 /** The audio of an offer or answer, read and written (RFC 3264, RFC 8866, RFC 4733). */
 import { isIP, isIPv6 } from 'node:net';
-import { SdpRefused, type Direction } from '../plane.ts';
+import { SdpRefused, type Direction, type RecordingIndication } from '../plane.ts';
 import { formats } from '../codec/formats.ts';
 import type { SrtpPolicy } from '../srtp/agreement.ts';
 import type { NumberedCodec } from './choice.ts';
@@ -185,6 +185,8 @@ export interface OurDescription {
   crypto: readonly string[];
   sessionId: number;
   version: number;
+  /** `a=record` (RFC 7866 section 6.2); undefined leaves it out. */
+  indication?: RecordingIndication | undefined;
 }
 
 /**
@@ -235,5 +237,6 @@ function audioLines({ codecs, telephoneEvent, ...ours }: OurDescription): string
     ...ours.crypto.map((line) => `a=${line}`),
     'a=ptime:20',
     `a=${ours.direction}`,
+    ...(ours.indication === undefined ? [] : [`a=record:${ours.indication}`]),
   ];
 }
