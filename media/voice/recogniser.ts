@@ -33,6 +33,13 @@ const bareWordsMs = 5_000;
 const understoodMs = 600;
 /** An utterance that is not answered for within this is not understood. */
 const answerMs = 1_500;
+/**
+ * Who speaks for so long without a pause while the announcement is in the air does not listen: an answering machine says its greeting. What
+ * nobody listened to was told to nobody.
+ */
+const monologueMs = 3_000;
+/** Silence within an utterance. */
+const breathMs = 700;
 /** Between two attempts; a server that failed is asked again when the others have failed too. */
 const retryMs = [100, 500, 2_000, 5_000];
 
@@ -49,6 +56,8 @@ export class Recogniser implements Disposable {
   /** Somebody speaks: the first moment of it that was not answered for. */
   #waiting: { speech: HeardSpeech; timer: NodeJS.Timeout } | undefined;
   #provisional: string | undefined;
+  /** The utterance that goes on: when it began, and when it was last heard. */
+  #utterance: { from: EpochMicros; last: EpochMicros } | undefined;
   #closed = false;
 
   constructor(options: RecogniserOptions) {
@@ -80,7 +89,12 @@ export class Recogniser implements Disposable {
 
   /** Somebody speaks. It is a refusal if the server does not answer for it in time. */
   speaks(speech: HeardSpeech): void {
-    if (speech.at > this.#windowEnds || this.#waiting !== undefined) return;
+    if (speech.at > this.#windowEnds) return;
+    if (this.#goesOn(speech.at)) {
+      this.#options.onSpeech(speech);
+      return;
+    }
+    if (this.#waiting !== undefined) return;
     const timer = setTimeout(() => {
       this.#waiting = undefined;
       this.#options.onSpeech(speech);
@@ -93,6 +107,14 @@ export class Recogniser implements Disposable {
     clearTimeout(this.#retry);
     clearTimeout(this.#waiting?.timer);
     this.#stream?.[Symbol.dispose]();
+  }
+
+  /** Whether the utterance that is heard at this moment has become a monologue. */
+  #goesOn(at: EpochMicros): boolean {
+    const before = this.#utterance;
+    const same = before !== undefined && at - before.last <= breathMs * 1_000;
+    this.#utterance = { from: same ? before.from : at, last: at };
+    return at - this.#utterance.from >= monologueMs * 1_000;
   }
 
   #connect(): void {

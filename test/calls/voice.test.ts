@@ -88,3 +88,36 @@ test('whoever refuses in the conversation is told so at once, and the agent hear
   const notice = Buffer.from(renderTone({ plan: 'FR', kind: 'notice' }).PCMA.bytes);
   expect(await heardAt(agent)).toContain(notice.subarray(0, 1_600).toString('hex'));
 });
+
+test.each([
+  ['where silence lets a recording begin', {}],
+  [
+    'where a yes is asked for',
+    { market: 'DE', announcement: { consentPrompt: './prompt.wav', consentGraceMs: 400 } },
+  ],
+])('an answering machine that takes our call is not recorded: %s', async (_, campaign) => {
+  await using site = await selectingSite({
+    campaign: {
+      direction: 'outbound',
+      match: { trunk: 'pbx-0' },
+      unknownNumbers: 'as-market',
+      refusalVoice: 'any-speech',
+      ...campaign,
+    },
+  });
+  const greeting = { g711: await g711Of(speech), durationMs: promptMs + 4_000 };
+  const { events } = await playCall(site, {
+    caller: Scenario.caller()
+      .answered()
+      .pause(promptMs + 1_500)
+      .hangsUp(),
+    pbx: Scenario.pbx().answers().hungUp(),
+    options: {
+      caller: { port: site.pbxPorts[0]!, service: '+33100000001' },
+      pbx: { port: site.carrierPort, audio: callAudio(greeting) },
+    },
+  });
+  expect(await site.recordings()).toEqual([]);
+  expect(kindsOf(events)).not.toContain('recording.allowed');
+  expect(events.at(-1)).toMatchObject({ answered: true, recorded: false });
+});

@@ -159,6 +159,20 @@ test('who speaks and is answered for has not refused by speaking', async () => {
   expect(party.refusals).toEqual([]);
 });
 
+test('who speaks on and on over the announcement does not listen: an answering machine', async () => {
+  await using server = await VoskServer.start(() => ({ partial: 'vous êtes bien chez' }));
+  using party = await connected(server);
+  const speaks = (ms: number): void =>
+    party.recogniser.speaks({ score: 0.9, at: (ms * 1_000) as EpochMicros });
+  // With a pause that a person makes to listen, nobody speaks for long.
+  for (const ms of [0, 500, 1_000, 2_500, 3_000, 3_500, 5_000]) speaks(ms);
+  party.says(1);
+  expect(party.speech).toEqual([]);
+  for (let ms = 5_400; ms <= 8_400; ms += 400) speaks(ms);
+  await party.until(() => party.speech.length > 0);
+  expect(party.speech[0]).toEqual({ score: 0.9, at: 8_200_000 });
+});
+
 test('a server that does not answer in time leaves it to any speech', async () => {
   await using server = await VoskServer.start(() => undefined);
   using party = await connected(server);
