@@ -179,11 +179,11 @@ export async function startTacet(
   });
   metrics.watchSample(
     campaigns.map(({ name }) => name),
-    (name) => sampler.counts(name),
+    (name) => sampler.counts(name, campaigns.find((each) => each.name === name)?.timeZone),
   );
   // Selections of an agent that died lapse by the clock, whether or not somebody reads the metrics.
   const lapsing = setInterval(() => {
-    for (const { name } of campaigns) void sampler.counts(name);
+    for (const { name, timeZone } of campaigns) void sampler.counts(name, timeZone);
   }, lapseEveryMs).unref();
   starting.defer(() => clearInterval(lapsing));
   const http = starting.use(

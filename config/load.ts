@@ -36,7 +36,11 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
   const config = await loadYaml(path, configSchema);
   const directory = dirname(resolve(path));
   const campaignsPath = resolve(directory, config.campaigns);
-  const { campaigns } = await loadYaml(campaignsPath, campaignsFileSchema);
+  const file = await loadYaml(campaignsPath, campaignsFileSchema);
+  const campaigns = file.campaigns.map((campaign) => ({
+    ...campaign,
+    timeZone: campaign.timeZone ?? config.timeZone,
+  }));
   const peers = [...config.trunks, ...config.pbxs].map((peer) => peer.name);
   const unknownTrunks = campaigns.flatMap(({ match: { trunk } }, index) =>
     trunk === undefined || peers.includes(trunk)

@@ -13,7 +13,7 @@ import { recogniser } from './schema/recogniser.ts';
 import { redis } from './schema/redis.ts';
 import { sip } from './schema/sip.ts';
 import { store } from './schema/store.ts';
-import { name, port } from './schema/values.ts';
+import { name, port, timeZone } from './schema/values.ts';
 
 export * from './schema/campaign.ts';
 
@@ -21,6 +21,9 @@ export const configSchema = z
   .strictObject({
     site: name.default('tacet').describe('names this installation in the ledger and in metrics'),
     dataDir: z.string().default('./data').describe('journals, ledger, keys and the embedded store'),
+    timeZone: timeZone
+      .default('UTC')
+      .describe('whose days and months the sample is counted by, where a campaign does not say'),
     campaigns: z.string().describe('path of the campaigns file, relative to this file'),
     sip,
     trunks: z.array(peer).min(1).describe('carriers or their SBCs: the outside'),

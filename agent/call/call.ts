@@ -5,7 +5,7 @@ import { MediaUnavailable, SdpRefused, type MediaSession, type MediaSide } from 
 import { sdpIn } from '../../media/sdp/multipart.ts';
 import { becauseIds } from '../law/constraint.ts';
 import type { LedgerEvent } from '../ledger/ledger.ts';
-import { epochOf } from '../sampling/gate.ts';
+import { dayOf } from '../sampling/gate.ts';
 import type { Reservation } from '../sampling/sampler.ts';
 import { InviteCancelled, type Invite } from '../sip/invite.ts';
 import type { CampaignRule, House } from './house.ts';
@@ -159,6 +159,7 @@ async function carrySampled(call: PassedCall, rule: CampaignRule): Promise<Outco
       rate: constraint.drawnRate as Rate,
       announcedCap: campaign.announcedCap,
       dailyGuard: campaign.dailyGuard,
+      timeZone: campaign.timeZone,
     },
     invite.call,
   );
@@ -208,8 +209,9 @@ function whyUndrawn({ campaign, constraint, withheld }: CampaignRule): Undrawn |
 async function carryUndrawn(call: PassedCall, rule: CampaignRule, reason: Undrawn): Promise<Outcome> {
   const { invite, house } = call;
   house.metrics.undrawn(rule.campaign.name, reason);
-  const epoch = epochOf(new Date(house.now() / 1_000));
-  const undrawn = { selected: false, reason, epoch, basis: undefined, draw: undefined };
+  const { timeZone } = rule.campaign;
+  const day = dayOf(new Date(house.now() / 1_000), timeZone);
+  const undrawn = { selected: false, reason, day, epoch: day.slice(0, 7), basis: undefined, draw: undefined };
   writeDecision(call, rule, undrawn).catch((error: unknown) =>
     house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
   );
@@ -284,7 +286,7 @@ function passUnrecorded(call: PassedCall, detail: string): Promise<Outcome> {
 function writeDecision(
   { invite, house, listed }: PassedCall,
   { campaign, constraint }: CampaignRule,
-  draw: Pick<Reservation, 'selected' | 'epoch' | 'basis' | 'draw'> & { reason: string },
+  draw: Pick<Reservation, 'selected' | 'epoch' | 'day' | 'basis' | 'draw'> & { reason: string },
 ): Promise<unknown> {
   const { called, caller } = invite;
   const header = (name: string): string | undefined => invite.header(name);
@@ -298,6 +300,8 @@ function writeDecision(
     reason: draw.reason,
     rate: constraint.drawnRate,
     epoch: draw.epoch,
+    day: draw.day,
+    timeZone: campaign.timeZone ?? 'UTC',
     basis: draw.basis,
     draw: draw.draw,
     mode: constraint.mode,

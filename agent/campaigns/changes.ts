@@ -14,7 +14,7 @@ export const liveSettings = z.strictObject({
     .max(10)
     .optional()
     .describe('ceiling of the announced share, in multiples of the rate'),
-  dailyGuard: z.int().min(1).optional().describe('most calls selected on one day (UTC)'),
+  dailyGuard: z.int().min(1).optional().describe('most calls selected on one day'),
 });
 export type LiveSettings = z.infer<typeof liveSettings>;
 

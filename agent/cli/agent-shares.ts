@@ -42,9 +42,8 @@ export function agentShares(entries: Iterable<LedgerEntry>, options: SharesOptio
     { campaign: string; agent: string; conversations: number; recorded: number }
   >();
   for (const { at, event } of entries) {
-    const day = at.slice(0, 10);
     if (event.kind === 'call.decided') {
-      const { campaign, agent, call, draw } = event;
+      const { campaign, agent, call, draw, day = at.slice(0, 10) } = event;
       if (day < options.from || day > options.to || draw === undefined || agent === undefined) continue;
       if (options.campaign === undefined || options.campaign === campaign)
         drawn.set(call, { campaign, agent });

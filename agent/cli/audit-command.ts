@@ -13,7 +13,7 @@ import { auditDraws } from './draws.ts';
 export interface DrawAuditOptions {
   /** One folder for each agent that draws from the same counters. */
   ledgerDirectories: readonly string[];
-  /** UTC, e.g. `2026-11-26`. */
+  /** Of the campaigns' time zones, e.g. `2026-11-26`. */
   day: string;
   /** The key that the auditor was given (PEM), for all ledgers; left out: the one that lies with each. */
   publicKeyFile?: string | undefined;

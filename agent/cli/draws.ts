@@ -2,6 +2,7 @@
  * The draws of a day taken again, pure: from the entries of the ledgers and the keys that they reveal. What is asked:
  *
  * - the key was committed before its first draw and is what was committed;
+ * - the call was counted on the day, and in the month, that it was in the campaign's time zone;
  * - the uniform number is the key's and the call's; the decision is the rule's (`agent/sampling/gate.ts`);
  * - within a run no number is missing, none comes twice;
  * - no credit is higher than the conversations of the ledger can have earned.
@@ -9,7 +10,7 @@
 import type { Rate } from '../../config/units.ts';
 import type { DrawEvidence, LedgerEntry, LedgerEvent } from '../ledger/ledger.ts';
 import { commitmentOf, keyIdOf, uniformOf } from '../sampling/draw-keys.ts';
-import { inPartsPerMillion, isSelected, partsPerMillion } from '../sampling/gate.ts';
+import { dayOf, inPartsPerMillion, isSelected, partsPerMillion } from '../sampling/gate.ts';
 
 export interface DrawAudit {
   /** Decisions of the day that rest on a draw. */
@@ -41,7 +42,7 @@ export function contradictionOf({ reason, selected, rate, draw }: Decided): stri
 
 /**
  * @param entries of one ledger or of several, each checked before; in the order of their ledger
- * @param day UTC, e.g. `2026-11-26`
+ * @param day of the campaigns' time zones, e.g. `2026-11-26`; that of the key where the entry names none
  * @param partial the ledgers of some agents are not there: numbers may be missing
  */
 export function auditDraws(
@@ -55,17 +56,21 @@ export function auditDraws(
       ? [{ at, event: { ...event, draw: event.draw } }]
       : [],
   );
-  const ofDay = all.filter(({ at, event }) => (keys.get(event.draw.key)?.day ?? at.slice(0, 10)) === day);
+  const ofDay = all.filter(
+    ({ at, event }) => (event.day ?? keys.get(event.draw.key)?.day ?? at.slice(0, 10)) === day,
+  );
   const findings: string[] = [];
   const notes = new Set<string>();
   let recomputed = 0;
-  for (const { event } of ofDay) {
-    const wrong = contradictionOf(event) ?? keyFinding(event, keys.get(event.draw.key), notes);
+  for (const { at, event } of ofDay) {
+    const wrong =
+      contradictionOf(event) ?? dayFinding(at, event) ?? keyFinding(event, keys.get(event.draw.key), notes);
     if (wrong !== undefined) findings.push(`call ${event.call} ${wrong}`);
     if (keys.get(event.draw.key)?.secret !== undefined) recomputed += 1;
   }
-  for (const key of keys.values()) {
-    if (key.day === day) findings.push(...key.faults);
+  const used = new Set(ofDay.map(({ event }) => event.draw.key));
+  for (const [id, key] of keys) {
+    if (key.day === day || used.has(id)) findings.push(...key.faults);
   }
   const undrawn = entries.flatMap(({ event }) =>
     event.kind === 'call.decided' && event.reason === 'unavailable' && event.draw === undefined
@@ -110,6 +115,17 @@ function readKeys(entries: readonly LedgerEntry[]): Map<string, Key> {
     if (at.slice(0, 10) <= key.day) key.faults.push(`key ${event.key} was revealed before its day was over`);
   }
   return keys;
+}
+
+/** How long a draw may wait for its entry. */
+const writtenWithinMs = 60_000;
+
+function dayFinding(at: string, { day, epoch, timeZone }: Decided): string | undefined {
+  if (day === undefined) return undefined;
+  const written = Date.parse(at);
+  const days = [written, written - writtenWithinMs].map((instant) => dayOf(new Date(instant), timeZone));
+  if (days.includes(day) && day.startsWith(epoch)) return undefined;
+  return `was counted on ${day} in ${epoch}, and was drawn on ${days[0]} (${timeZone ?? 'UTC'})`;
 }
 
 function keyFinding(

@@ -138,7 +138,8 @@ function lookRoutes(parts: ConsoleParts): Route[] {
       params: byCampaign,
       answer: z.object({ eligible: z.int(), recorded: z.int(), open: z.int() }),
       handle: async ({ params }) => {
-        const counts = await sampler.counts(fileOf(parts, params.campaign).name);
+        const { name, timeZone } = fileOf(parts, params.campaign);
+        const counts = await sampler.counts(name, timeZone);
         if (counts !== undefined) return { body: counts };
         throw new RequestRefused(503, 'counts-unavailable', 'the counters of the sample cannot be reached');
       },

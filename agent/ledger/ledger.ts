@@ -21,7 +21,10 @@ export type LedgerEvent =
       selected: boolean;
       reason: string;
       rate: number;
+      /** Month and day of the draw, by the calendar of `timeZone`; entries without: UTC. */
       epoch: string;
+      day?: string;
+      timeZone?: string;
       basis: { eligible: number; recorded: number; open: number } | undefined;
       /** Everything that the decision was taken on; undefined where nothing was drawn. */
       draw?: DrawEvidence | undefined;

@@ -14,7 +14,7 @@ import { messageOf } from '../../config/errors.ts';
 import type { CallId } from '../../config/units.ts';
 import { GroupCommit } from '../ledger/group-commit.ts';
 import { lockDirectory } from '../ledger/writer-lock.ts';
-import { epochOf, leaseMs as defaultLeaseMs } from './gate.ts';
+import { dayOf, epochOf, leaseMs as defaultLeaseMs } from './gate.ts';
 import { Journal } from './journal.ts';
 import { ask, drawn, termsOf, undrawn } from './reservation.ts';
 import type {
@@ -99,7 +99,7 @@ class EmbeddedSampler implements Sampler {
     const terms = termsOf(campaign);
     const asked = ask(campaign, terms, call, now);
     if (campaign.gate === 'closed') return undrawn(asked, 'closed');
-    const from = this.#uniform(call, asked.day);
+    const from = this.#uniform(call, dayOf(now));
     if (from === undefined) {
       this.#onUngranted?.('no-key');
       return undrawn(asked, 'unavailable');
@@ -133,9 +133,9 @@ class EmbeddedSampler implements Sampler {
     await this.#persist(step);
   }
 
-  counts(campaign: string): Promise<SampleCounts | undefined> {
+  counts(campaign: string, timeZone?: string): Promise<SampleCounts | undefined> {
     const now = this.#clock();
-    return Promise.resolve(this.#tally.counts(campaign, epochOf(now), now.getTime()));
+    return Promise.resolve(this.#tally.counts(campaign, epochOf(now, timeZone), now.getTime()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -82,20 +82,47 @@ export function isSelected(standing: Standing, terms: Terms, uniform: number): b
   return uniform * partsPerMillion < chanceOf(standing, terms) * uniformRange;
 }
 
-/** Accounting period of an instant: the calendar month in UTC, e.g. `2026-11`. */
-export function epochOf(instant: Date): string {
-  return dayOf(instant).slice(0, 7);
+/** Accounting period of an instant: the calendar month of a time zone, e.g. `2026-11`. */
+export function epochOf(instant: Date, timeZone = 'UTC'): string {
+  return dayOf(instant, timeZone).slice(0, 7);
 }
 
 const dayMs = 86_400_000;
-/** Every draw asks for its day, and its text takes a microsecond to make. */
-let lastDay = { number: NaN, text: '' };
+/** No offset of a zone in use is finer, and no zone changes to another within. */
+const quarterMs = 900_000;
 
-/** Day of an instant in UTC, e.g. `2026-11-23`: of the daily key and of the daily guard. */
-export function dayOf(instant: Date): string {
-  const number = Math.floor(instant.getTime() / dayMs);
-  if (number !== lastDay.number) lastDay = { number, text: instant.toISOString().slice(0, 10) };
-  return lastDay.text;
+interface KnownDay {
+  format: Intl.DateTimeFormat;
+  quarter: number;
+  text: string;
+}
+
+/** Every draw asks for its day, and its text takes microseconds to make. */
+const knownDays = new Map<string, KnownDay>();
+
+/**
+ * Day of an instant by the calendar of a time zone, e.g. `2026-11-23`: of the daily key in UTC, of the daily guard in the campaign's.
+ *
+ * @param timeZone IANA name
+ */
+export function dayOf(instant: Date, timeZone = 'UTC'): string {
+  const quarter = Math.floor(instant.getTime() / quarterMs);
+  let known = knownDays.get(timeZone);
+  if (known === undefined) {
+    // The Swedish short date is ISO 8601's.
+    known = { format: new Intl.DateTimeFormat('sv-SE', { timeZone }), quarter: NaN, text: '' };
+    knownDays.set(timeZone, known);
+  }
+  if (known.quarter !== quarter) {
+    known.quarter = quarter;
+    known.text = known.format.format(instant);
+  }
+  return known.text;
+}
+
+/** @param day ISO 8601 date; the one before on the calendar, however long it was */
+export function dayBefore(day: string): string {
+  return new Date(Date.parse(day) - dayMs).toISOString().slice(0, 10);
 }
 
 /**

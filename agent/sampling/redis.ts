@@ -13,7 +13,7 @@
 import { setTimeout as after } from 'node:timers/promises';
 import { messageOf } from '../../config/errors.ts';
 import type { CallId } from '../../config/units.ts';
-import { dayOf, epochOf, leaseMs as defaultLeaseMs } from './gate.ts';
+import { dayBefore, dayOf, leaseMs as defaultLeaseMs } from './gate.ts';
 import { Grants, type Grant } from './grants.ts';
 import { connect, type Connection, type RedisPlace } from './redis-connection.ts';
 import { readAccount, termsWord } from './scripts.ts';
@@ -60,7 +60,6 @@ const defaultFenceMs = 3_000;
 /** A server that has lost writes is told at most this often. */
 const recoverPauseMs = 250;
 const selectedByte = 0x31;
-const dayMs = 86_400_000;
 /** Selections told in one script call: Redis serves nobody else meanwhile. */
 const recoverBatch = 200;
 
@@ -113,7 +112,7 @@ class RedisSampler implements Sampler {
     const terms = termsOf(campaign);
     const asked = ask(campaign, terms, call, now);
     if (campaign.gate === 'closed') return undrawn(asked, 'closed');
-    const from = this.#uniform(call, asked.day);
+    const from = this.#uniform(call, dayOf(now));
     if (from === undefined || !this.#available) {
       this.#onUngranted?.(from === undefined ? 'no-key' : 'unreachable');
       return undrawn(asked, 'unavailable');
@@ -155,14 +154,15 @@ class RedisSampler implements Sampler {
     await this.#owe(() => this.#settle(reservation, outcome));
   }
 
-  async counts(campaign: string): Promise<SampleCounts | undefined> {
+  async counts(campaign: string, timeZone?: string): Promise<SampleCounts | undefined> {
     if (!this.#available) return undefined;
     const now = this.#clock();
-    const [today, yesterday] = [dayOf(now), dayOf(new Date(now.getTime() - dayMs))];
+    const today = dayOf(now, timeZone);
+    const yesterday = dayBefore(today);
     const before = now.getTime() - this.#leaseMs;
     const keyOfYesterday = callsKey({ campaign, day: yesterday });
     // The last selections of a month lapse when the next one has begun.
-    if (yesterday.slice(0, 7) !== epochOf(now)) {
+    if (yesterday.slice(0, 7) !== today.slice(0, 7)) {
       await this.#inTime(this.#redis.tacetLapse(keyOfYesterday, keyOfYesterday, before));
     }
     const counts = await this.#inTime(

@@ -17,9 +17,9 @@ export function termsOf({ rate, announcedCap = defaultAnnouncedCap, dailyGuard }
   return { ppm, capPpm: Math.min(partsPerMillion, Math.max(ppm, capPpm)), dailyGuard };
 }
 
-export function ask({ name }: SampledCampaign, terms: Terms, call: CallId, now: Date): Asked {
+export function ask({ name, timeZone }: SampledCampaign, terms: Terms, call: CallId, now: Date): Asked {
   const { ppm, capPpm } = terms;
-  return { campaign: name, call, epoch: epochOf(now), day: dayOf(now), ppm, capPpm };
+  return { campaign: name, call, epoch: epochOf(now, timeZone), day: dayOf(now, timeZone), ppm, capPpm };
 }
 
 export function undrawn(asked: Asked, reason: 'unavailable' | 'closed'): Reservation {

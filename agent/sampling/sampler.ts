@@ -14,7 +14,7 @@ export interface Sampler extends AsyncDisposable {
   /** Tells how the call went, so that its place is counted or given back. Never throws; retried until it is counted. */
   settle(reservation: Reservation, outcome: SettledOutcome): Promise<void>;
   /** Counts of a campaign now, for metrics, the console and the demo's table; undefined when they cannot be reached. */
-  counts(campaign: string): Promise<SampleCounts | undefined>;
+  counts(campaign: string, timeZone?: string): Promise<SampleCounts | undefined>;
   /** Whether the counters can be reached now, for readiness and the alarm metric. */
   readonly available: boolean;
 }
@@ -25,8 +25,10 @@ export interface SampledCampaign {
   rate: Rate;
   /** Ceiling of the announced share, refused calls included, as a multiple of the rate; 1.5 when left out. */
   announcedCap?: number | undefined;
-  /** Most selections of one day (UTC). */
+  /** Most selections of one day. */
   dailyGuard?: number | undefined;
+  /** IANA name of the zone whose days and months are counted; left out: UTC. */
+  timeZone?: string | undefined;
   /** `closed`: outside its window or stopped. Nothing is drawn and nothing counts. */
   gate?: 'open' | 'closed' | undefined;
 }
@@ -40,9 +42,9 @@ export interface Reservation {
    * `closed`: the campaign draws nothing now.
    */
   reason: 'quota' | 'unavailable' | 'closed';
-  /** Accounting period, e.g. `2026-11`. */
+  /** Accounting period: a month of the campaign's time zone, e.g. `2026-11`. */
   epoch: string;
-  /** Day of the draw (UTC), e.g. `2026-11-23`. */
+  /** Day of the draw in the campaign's time zone, e.g. `2026-11-23`. */
   day: string;
   /** Rate and ceiling of the announced share that the call was drawn under, parts per million. */
   ppm: number;
@@ -71,7 +73,7 @@ export type Ungranted = 'no-key' | 'unreachable' | 'late' | 'lost' | 'fenced' | 
 /** Told at each such call: the alarm's figure. */
 export type UngrantedListener = (why: Ungranted) => void;
 
-/** Where draws get their uniform number: undefined when there is no key for the day, so nothing may be drawn. */
+/** Where draws get their uniform number, by the day in UTC: undefined when there is no key for the day, so nothing may be drawn. */
 export type UniformSource = (call: CallId, day: string) => { key: string; uniform: number } | undefined;
 
 export interface SampleCounts {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { mandate, transfer } from './declaration.ts';
 import { match } from './match.ts';
-import { isoDate, language, languages, name, place, type Language } from './values.ts';
+import { isoDate, language, languages, name, place, timeZone, type Language } from './values.ts';
 
 export { rangeOf, type Match, type TimeWindow, type Weekday } from './match.ts';
 export type { Transfer } from './declaration.ts';
@@ -54,11 +54,10 @@ export const campaignSchema = z
       .describe(
         'ceiling of the announced share as a multiple of the rate: how far refused calls are made up for',
       ),
-    dailyGuard: z
-      .int()
-      .min(1)
+    dailyGuard: z.int().min(1).optional().describe('most calls selected on one day; left out: no guard'),
+    timeZone: timeZone
       .optional()
-      .describe('most calls selected on one day (UTC); left out: no guard'),
+      .describe("whose days and months the sample is counted by; left out: the site's"),
     agentShare: z
       .strictObject({ min: z.number().min(0).max(1), max: z.number().min(0).max(1) })
       .refine(({ min, max }) => min <= max, { error: 'min not above max' })

@@ -1,7 +1,7 @@
 /** How a call finds its campaign: what may stand under `match`. */
 import { z } from 'zod';
 import { normaliseNumber } from '../number.ts';
-import { name } from './values.ts';
+import { name, timeZone } from './values.ts';
 
 /** `+33123456789`, a prefix with a trailing `*`, or a range `+33123450000..+33123459999`. */
 const numbersPattern = z
@@ -44,10 +44,7 @@ const timeWindow = z.strictObject({
     .describe('days on which it begins'),
   from: timeOfDay.default('00:00'),
   to: timeOfDay.default('24:00').describe('not included; before `from`: on the next day'),
-  timeZone: z
-    .string()
-    .refine(isTimeZone, { error: 'an IANA time zone, e.g. "Europe/Paris"' })
-    .describe('whose clock and calendar count'),
+  timeZone: timeZone.describe('whose clock and calendar count'),
 });
 export type TimeWindow = z.infer<typeof timeWindow>;
 
@@ -74,11 +71,3 @@ export const match = z
   )
   .describe('which calls belong to it: all that is given must match; the most specific campaign wins');
 export type Match = z.infer<typeof match>;
-
-function isTimeZone(zone: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
-  } catch {
-    return false;
-  }
-}

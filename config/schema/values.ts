@@ -26,6 +26,16 @@ export const place = z
     'an ISO 3166 code, e.g. "FR", "GB", or "US-TX" for a state that is known',
   );
 
+export const timeZone = z.string().refine(isTimeZone, { error: 'an IANA time zone, e.g. "Europe/Paris"' });
+
+function isTimeZone(zone: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}
+
 export const isoDate = z
   .string()
   .regex(/^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/u, 'a date, e.g. "2026-11-23"');

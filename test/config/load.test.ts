@@ -36,6 +36,23 @@ describe('loading a configuration', () => {
     }
   }
 
+  test("a campaign counts by its own time zone, or by the site's", async () => {
+    const own = campaign
+      .replace('support', 'night')
+      .replace('direction', 'timeZone: America/New_York\n    direction');
+    const there = (zone: string): Promise<string[]> =>
+      problems(`${minimal}\n${zone}`, `campaigns:${campaign}${own}`);
+    const zones = async (): Promise<unknown[]> =>
+      (await loadConfig(join(directory, 'tacet.yaml'))).campaigns.map(({ timeZone }) => timeZone);
+    expect(await there('')).toEqual([]);
+    expect(await zones()).toEqual(['UTC', 'America/New_York']);
+    expect(await there('timeZone: Europe/Paris')).toEqual([]);
+    expect(await zones()).toEqual(['Europe/Paris', 'America/New_York']);
+    expect(await there('timeZone: Mars/Base')).toEqual([
+      expect.stringContaining('timeZone: "Mars/Base" is not allowed') as string,
+    ]);
+  });
+
   test('fills in the defaults and finds the campaigns beside it', async () => {
     await writeFile(join(directory, 'tacet.yaml'), `${minimal}\nmedia:\n  # all defaults\n`);
     await writeFile(join(directory, 'campaigns.yaml'), `campaigns:${campaign}`);

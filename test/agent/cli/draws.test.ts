@@ -26,9 +26,9 @@ describe('the audit of a day of draws', () => {
   });
   afterEach(() => folder[Symbol.asyncDispose]());
 
-  /** Forty calls of one campaign, the keys turned before and after. */
+  /** Forty calls of one campaign on one day in Paris, ten of them before midnight in UTC, at which the keys are turned. */
   async function carryADay(): Promise<void> {
-    let now = new Date('2026-11-23T12:00:00Z');
+    let now = new Date('2026-11-22T12:00:00Z');
     const clock = (): Date => now;
     await using ledger = await openLedger({ directory: ledgerDirectory, site: 'test', clock });
     const append = async (event: LedgerEvent): Promise<LedgerEntry> => {
@@ -44,11 +44,16 @@ describe('the audit of a day of draws', () => {
       clock,
       timeoutMs: 10_000,
     });
-    now = new Date(`${day}T00:00:00Z`);
+    const timeZone = 'Europe/Paris';
+    now = new Date('2026-11-23T23:30:00Z');
     await keys.turn();
     for (let index = 0; index < 40; index += 1) {
+      if (index === 10) {
+        now = new Date(`${day}T00:00:00Z`);
+        await keys.turn();
+      }
       const call = randomUUID() as CallId;
-      const draw = await sampler.reserve({ name: 'support', rate: 0.3 as Rate }, call);
+      const draw = await sampler.reserve({ name: 'support', rate: 0.3 as Rate, timeZone }, call);
       await append({
         kind: 'call.decided',
         campaign: 'support',
@@ -58,6 +63,7 @@ describe('the audit of a day of draws', () => {
         law: [],
         parties: { caller: 'a', agent: 'b' },
         ...{ call, selected: draw.selected, reason: draw.reason, epoch: draw.epoch },
+        ...{ day: draw.day, timeZone },
         ...{ basis: draw.basis, draw: draw.draw },
       });
       const answered = index % 7 !== 0;
@@ -95,14 +101,14 @@ describe('the audit of a day of draws', () => {
     expect(status).toBe(0);
   });
 
-  test('a day without calls has nothing to take again', async () => {
+  test('a day without calls has nothing to take again, though its key drew some of the next', async () => {
     expect((await run('2026-11-23')).json).toMatchObject({ draws: 0, mismatches: 0 });
   });
 
   test('before its key is revealed a day can be checked, not proved', () => {
     const today = entries.filter(({ event }) => event.kind !== 'sampling.key-revealed' || event.day !== day);
     const { draws, recomputed, mismatches, notes } = auditDraws(today, day);
-    expect({ draws, recomputed, mismatches }).toEqual({ draws: 40, recomputed: 0, mismatches: 0 });
+    expect({ draws, recomputed, mismatches }).toEqual({ draws: 40, recomputed: 10, mismatches: 0 });
     expect(notes).toHaveLength(1);
   });
 
@@ -151,6 +157,12 @@ describe('the audit of a day of draws', () => {
       (e) => !e.selected && e.draw!.sequence > 5,
       (e) => ({ ...e, selected: true, draw: { ...e.draw!, credit: 50_000_000 } }),
       /was drawn on more credit than the calls before it earned|was selected against/u,
+    ],
+    [
+      'a call counted on another day than its own',
+      (e) => e.selected,
+      (e) => ({ ...e, timeZone: 'Pacific/Auckland', draw: { ...e.draw! }, day, epoch: '2026-10' }),
+      /was counted on 2026-11-24 in 2026-10, and was drawn on 2026-11-24/u,
     ],
     [
       'a key of nobody',

@@ -110,6 +110,31 @@ export function samplerContract(open: (clock: Clock) => Promise<Backend>): void 
       }
     });
 
+    test("days and months are counted by the campaign's time zone, an hour longer where the clocks go back", async () => {
+      const sampler = await client();
+      const of = { ...campaign(1), dailyGuard: 1, timeZone: 'Europe/Paris' };
+      const begun = clock.now;
+      try {
+        // Sunday 25 October 2026 begins at 22:00 UTC and has 25 hours.
+        clock.now = new Date('2026-10-24T22:00:00Z');
+        expect(await converse(sampler, of)).toBe(true);
+        clock.now = new Date('2026-10-25T22:59:59Z');
+        expect(await converse(sampler, of)).toBe(false);
+        clock.now = new Date('2026-10-25T23:00:00Z');
+        expect(await converse(sampler, of)).toBe(true);
+        expect(await sampler.counts(of.name, of.timeZone)).toEqual({ eligible: 3, recorded: 2, open: 0 });
+        clock.now = new Date('2026-10-31T23:00:00Z');
+        const draw = await sampler.reserve(of, newCall());
+        expect(draw).toMatchObject({ selected: true, day: '2026-11-01', epoch: '2026-11' });
+        expect(await sampler.counts(of.name, of.timeZone)).toEqual({ eligible: 0, recorded: 0, open: 1 });
+        // Still open when another day has begun, and lapsed all the same.
+        clock.now = new Date('2026-11-01T23:30:00Z');
+        expect(await sampler.counts(of.name, of.timeZone)).toEqual({ eligible: 1, recorded: 1, open: 0 });
+      } finally {
+        clock.now = begun;
+      }
+    });
+
     test('a closed campaign draws nothing and counts nothing', async () => {
       const [sampler, of] = [await client(), { ...campaign(1), gate: 'closed' as const }];
       const draw = await sampler.reserve(of, newCall());

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { chanceOf, dayOf, epochOf, inPartsPerMillion } from '../../../agent/sampling/gate.ts';
+import { chanceOf, dayBefore, dayOf, epochOf, inPartsPerMillion } from '../../../agent/sampling/gate.ts';
 import type { Rate } from '../../../config/units.ts';
 
 test.each([
@@ -37,4 +37,23 @@ test('the accounting period is the calendar month in UTC', () => {
   expect(epochOf(new Date('2026-11-30T23:59:59.999Z'))).toBe('2026-11');
   expect(epochOf(new Date('2026-12-01T00:00:00.000Z'))).toBe('2026-12');
   expect(dayOf(new Date('2026-11-30T23:59:59.999Z'))).toBe('2026-11-30');
+});
+
+test.each([
+  // Midnight of Paris in winter and in summer; the days on which it changes have 25 and 23 hours.
+  ['Europe/Paris', '2026-11-30T22:59:59.999Z', '2026-11-30', '2026-12-01'],
+  ['Europe/Paris', '2026-06-30T21:59:59.999Z', '2026-06-30', '2026-07-01'],
+  ['Europe/Paris', '2026-10-24T21:59:59.999Z', '2026-10-24', '2026-10-25'],
+  ['Europe/Paris', '2026-10-25T22:59:59.999Z', '2026-10-25', '2026-10-26'],
+  ['Europe/Paris', '2026-03-28T22:59:59.999Z', '2026-03-28', '2026-03-29'],
+  ['Europe/Paris', '2026-03-29T21:59:59.999Z', '2026-03-29', '2026-03-30'],
+  ['Asia/Kathmandu', '2026-12-31T18:14:59.999Z', '2026-12-31', '2027-01-01'],
+  ['America/New_York', '2026-11-01T03:59:59.999Z', '2026-10-31', '2026-11-01'],
+])('the day of %s ends at %s', (timeZone, last, day, next) => {
+  const end = new Date(last);
+  expect(dayOf(end, timeZone)).toBe(day);
+  const after = new Date(end.getTime() + 1);
+  expect(dayOf(after, timeZone)).toBe(next);
+  expect(epochOf(after, timeZone)).toBe(next.slice(0, 7));
+  expect(dayBefore(next)).toBe(day);
 });
