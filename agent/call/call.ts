@@ -11,6 +11,7 @@ import { InviteCancelled, type Invite } from '../sip/invite.ts';
 import type { CampaignRule, House } from './house.ts';
 import { announceBeforeConnect } from './before-connect.ts';
 import { announceInEarlyMedia } from './early-media.ts';
+import { refusesInOutage } from './mandated.ts';
 import { announceOnAnswer } from './on-answer.ts';
 import type { Outcome } from './outcome.ts';
 import { judgeQuality } from './quality.ts';
@@ -182,13 +183,18 @@ async function carrySampled(call: PassedCall, rule: CampaignRule): Promise<Outco
       written.catch((error: unknown) =>
         house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
       );
-      return (outcome = await passThrough(call, { kind: 'unselected', onAnswered: conversation }));
+      return (outcome =
+        draw.reason === 'unavailable' && refusesInOutage(campaign)
+          ? refuseUnrecordable(call, 'sampler-unavailable')
+          : await passThrough(call, { kind: 'unselected', onAnswered: conversation }));
     }
     const why = await written.then(
       () => undefined,
       (error: unknown) => `ledger: ${messageOf(error)}`,
     );
-    return (outcome = await (why === undefined ? carrySelected(call, rule) : passUnrecorded(call, why)));
+    return (outcome = await (why === undefined
+      ? carrySelected(call, rule)
+      : missedByOutage(call, rule, why)));
   } finally {
     if (!settled) {
       const kept = outcome?.kind === 'recorded' ? 'recorded' : 'not-recorded';
@@ -215,6 +221,7 @@ async function carryUndrawn(call: PassedCall, rule: CampaignRule, reason: Undraw
   writeDecision(call, rule, undrawn).catch((error: unknown) =>
     house.log.error({ call: invite.call, err: error }, 'ledger cannot be written'),
   );
+  if (reason === 'changes-unknown' && refusesInOutage(rule.campaign)) return refuseUnrecordable(call, reason);
   return await passThrough(call, { kind: 'unselected' });
 }
 
@@ -225,7 +232,7 @@ async function carrySelected(passed: PassedCall, rule: CampaignRule): Promise<Ou
   try {
     media = await house.media.open(invite.call);
   } catch (error) {
-    if (error instanceof MediaUnavailable) return passUnrecorded(passed, 'media-unavailable');
+    if (error instanceof MediaUnavailable) return missedByOutage(passed, rule, 'media-unavailable');
     throw error;
   }
   const outcome = await carryAnchored({ invite, rule, media, house, listed });
@@ -274,6 +281,22 @@ async function describe({ body, contentType, from }: Invite, side: MediaSide): P
   const offer = sdpIn({ text: body, type: contentType });
   if (offer === undefined) throw new SdpRefused('malformed', `no SDP in ${contentType ?? 'the body'}`);
   return await side.answer(offer, undefined, from.srtp);
+}
+
+/** I4, unless the law that orders recording had this call refused rather than unrecorded. */
+async function missedByOutage(
+  call: PassedCall,
+  { campaign }: CampaignRule,
+  detail: string,
+): Promise<Outcome> {
+  return refusesInOutage(campaign) ? refuseUnrecordable(call, detail) : await passUnrecorded(call, detail);
+}
+
+function refuseUnrecordable({ invite, house }: PassedCall, detail: string): Outcome {
+  house.log.warn({ call: invite.call, detail }, 'mandated call is refused: it could not be recorded');
+  house.metrics.recordingFailed(detail);
+  invite.reject(503);
+  return { kind: 'rejected', answered: false, hungUpBy: 'tacet', detail };
 }
 
 function passUnrecorded(call: PassedCall, detail: string): Promise<Outcome> {

@@ -3,6 +3,11 @@ import type { Announced } from './announcement.ts';
 import type { Outcome } from './outcome.ts';
 import type { CampaignRule } from './rules.ts';
 
+/** Whether a call that an outage keeps from being recorded is refused (I4: in class `mandated` alone, where the campaign says so). */
+export function refusesInOutage({ class: of, whenUnrecordable }: CampaignRule['campaign']): boolean {
+  return of === 'mandated' && whenUnrecordable === 'refuse';
+}
+
 /** Whether the way in which the announcement went ends the call itself. */
 export function endsCall(
   { kind }: { kind: Announced['kind'] | 'untraced' },

@@ -98,6 +98,12 @@ export const campaignSchema = z
     declaredOn: isoDate
       .optional()
       .describe('since when it runs; left out, it counts as new, and law packs past their review block it'),
+    whenUnrecordable: z
+      .enum(['put-through', 'refuse'])
+      .default('put-through')
+      .describe(
+        'what becomes of a call that could not be recorded because Redis, the ledger or the media plane is out when it comes; refuse: it gets 503, in class "mandated" only',
+      ),
     controller: z.string().min(1).describe('the company that the calls are recorded for (GDPR Art. 4(7))'),
     controllerSeat: place.optional().describe('where the controller is established; left out: the market'),
     processor: z.string().min(1).optional().describe('who records on its behalf (GDPR Art. 28)'),
@@ -349,6 +355,9 @@ function* classContradictions(campaign: Campaign): Generator<Contradiction> {
   }
   if (mandated && campaign.duty === undefined) yield [['duty'], `one of ${duty.options.join(', ')}`];
   if (!mandated && campaign.duty !== undefined) yield [['duty'], 'it goes with class "mandated" only'];
+  if (!mandated && campaign.whenUnrecordable === 'refuse') {
+    yield [['whenUnrecordable'], '"refuse" goes with class "mandated" only: elsewhere the call comes first'];
+  }
   if (mandated && legalBasis !== 'legal-obligation') {
     yield [['legalBasis'], 'class "mandated" rests on "legal-obligation"'];
   }

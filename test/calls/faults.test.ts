@@ -16,10 +16,13 @@ function startAgent(site: Site): Promise<Program> {
   return Program.start(process.execPath, [command, 'start', '--config', site.configFile]);
 }
 
-async function sineSite(config: Record<string, unknown> = {}): Promise<Site> {
+async function sineSite(
+  config: Record<string, unknown> = {},
+  campaign: Record<string, unknown> = {},
+): Promise<Site> {
   const site = await prepareSite({
     config: { logLevel: 'info', ...config },
-    campaign: { announcement: { prompt: './prompt.wav', graceMs: 100 } },
+    campaign: { announcement: { prompt: './prompt.wav', graceMs: 100 }, ...campaign },
   });
   const prompt = join(site.folder, 'prompt.wav');
   await promisify(execFile)('sox', [
@@ -155,6 +158,39 @@ test('without Redis calls pass unselected', async () => {
   expect(['unavailable', 'changes-unknown']).toContain(decided?.reason);
   expect(await metricsOf(agent)).toMatch(/tacet_sampler_available 0/u);
   expect(await site.recordings()).toEqual([]);
+  expect((await agent.stop(10_000)).code).toBe(0);
+});
+
+test('without Redis a call that the law orders to record is refused, where its campaign says so', async () => {
+  await using redis = await RedisServer.start();
+  await using site = await sineSite(
+    { redis: { url: redis.url } },
+    {
+      class: 'mandated',
+      duty: 'insurance-cold-call',
+      purpose: 'legal-obligation',
+      legalBasis: 'legal-obligation',
+      legalText: 'Code des assurances L112-2-2',
+      whenUnrecordable: 'refuse',
+    },
+  );
+  await using agent = await startAgent(site);
+  await agent.printed(/"available":true/u);
+  await redis.kill();
+  await agent.printed(/"available":false/u);
+  const result = await runSipp({
+    scenario: 'caller-is-rejected',
+    target: { port: site.sipPort },
+    port: site.carrierPort,
+    service: '+33800000001',
+    keys: { status: '503 Service Unavailable' },
+  });
+  expect(result.exitCode, result.errors).toBe(0);
+  // Written soon, after the answer.
+  await expect
+    .poll(async () => (await site.events()).at(-1), { timeout: 10_000 })
+    .toMatchObject({ kind: 'call.ended', outcome: 'rejected', answered: false, recorded: false });
+  expect(await metricsOf(agent)).toMatch(/tacet_recordings_failed_total\{[^}]*\} 1/u);
   expect((await agent.stop(10_000)).code).toBe(0);
 });
 

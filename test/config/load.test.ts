@@ -96,6 +96,10 @@ describe('loading a configuration', () => {
     ],
     ["consentKeys: ['2']", 'campaigns[0].consentKeys: ["2"] is not allowed; the key 2 is a refusal already'],
     [
+      'whenUnrecordable: refuse',
+      'campaigns[0].whenUnrecordable: "refuse" is not allowed; "refuse" goes with class "mandated" only',
+    ],
+    [
       'duty: investment',
       'campaigns[0].duty: "investment" is not allowed; it goes with class "mandated" only',
     ],
