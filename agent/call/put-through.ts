@@ -12,9 +12,7 @@ import { talk } from './pass-through.ts';
 import { callRoute } from './routes.ts';
 import type { SelectedCall } from './selected.ts';
 
-const detail = 'media-refused';
-
-/** Of a placement whose caller has heard nothing yet: let the call pass as if it had not been selected. */
+/** Why such a call is not recorded; of a placement whose caller has heard nothing yet, that it must pass as one that was not selected. */
 export const mediaRefused = 'media-refused';
 
 /** Not acceptable as it was described (RFC 3261 sections 21.4.26 and 21.6.4), whoever is called. */
@@ -68,14 +66,17 @@ async function direct(
   const talking = pair.carry(limit.signal);
   return await talk(
     { invite, house, listed, rule },
-    { kind: 'unrecorded', detail },
+    { kind: 'unrecorded', detail: mediaRefused },
     { pair, talking, limit },
   );
 }
 
 function refused({ invite, house }: SelectedCall): void {
-  house.log.warn({ call: invite.call, detail }, 'the PBX will not have our media: put through unrecorded');
-  house.metrics.recordingFailed(detail);
+  house.log.warn(
+    { call: invite.call, detail: mediaRefused },
+    'the PBX will not have our media: put through unrecorded',
+  );
+  house.metrics.recordingFailed(mediaRefused);
 }
 
 function abandoned(caller: Leg): Outcome {

@@ -173,7 +173,7 @@ export interface Ledger extends AsyncDisposable {
   /**
    * Resolves with the entry when it is on stable storage. Entries stand in the order in which they were handed in.
    *
-   * @param urgency `soon` where nothing waits for the entry: it goes with the next one that is urgent, within 50 ms
+   * @param urgency `soon` where nothing waits for the entry: it goes with the next one that is urgent, within 20 ms
    * @throws LedgerUnavailable when it cannot be written
    */
   append(event: LedgerEvent, urgency?: Urgency): Promise<LedgerEntry>;

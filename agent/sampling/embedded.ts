@@ -39,6 +39,8 @@ export interface EmbeddedSamplerOptions {
   leaseMs?: number;
   /** The journal is begun anew beyond this size. */
   compactBytes?: number;
+  /** How long a settlement may wait for others, so that they are written together. */
+  lingerMs?: number;
   /** Pause before a settlement that could not be written is tried again. */
   retryMs?: number;
   onAvailability?: AvailabilityListener;
@@ -87,7 +89,7 @@ class EmbeddedSampler implements Sampler {
     this.#retryMs = options.retryMs ?? 1_000;
     this.#onAvailability = options.onAvailability;
     this.#onUngranted = options.onUngranted;
-    this.#commits = new GroupCommit((steps) => this.#commit(steps));
+    this.#commits = new GroupCommit((steps) => this.#commit(steps), options.lingerMs);
   }
 
   get available(): boolean {

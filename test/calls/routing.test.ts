@@ -414,6 +414,7 @@ test('an emergency call gets through while Redis hangs, the peer is over its lim
   await tacet.drain();
   const second = await dial('15', 'caller-call');
   expect(second.exitCode, second.errors).toBe(0);
+  await tacet.drain();
   redis.thaw();
   const called = await carrier.finished();
   expect(called.successful).toBe(3);

@@ -26,6 +26,7 @@ samplerContract(async (clock) => {
       clock: () => clock.now,
       compactBytes: 2_000,
       timeoutMs: 10_000,
+      lingerMs: 0,
     });
   let sampler = await open();
   return {
@@ -51,7 +52,7 @@ describe('the embedded sampler', () => {
   afterEach(() => rm(directory, { recursive: true }));
 
   async function converse(calls: number): Promise<void> {
-    await using sampler = await openEmbeddedSampler({ directory, uniform });
+    await using sampler = await openEmbeddedSampler({ directory, uniform, lingerMs: 0 });
     for (let call = 0; call < calls; call += 1) {
       const draw = await sampler.reserve(full, crypto.randomUUID() as CallId);
       await sampler.settle(draw, draw.selected ? 'recorded' : 'not-recorded');
@@ -84,6 +85,7 @@ describe('the embedded sampler', () => {
       directory,
       uniform,
       compactBytes: 4_000,
+      lingerMs: 0,
       clock: () => new Date((time += 3_600_000)),
     });
     let time = Date.UTC(2026, 10, 1);
