@@ -97,7 +97,7 @@ describe('loading a configuration', () => {
     ["consentKeys: ['2']", 'campaigns[0].consentKeys: ["2"] is not allowed; the key 2 is a refusal already'],
     [
       'whenUnrecordable: refuse',
-      'campaigns[0].whenUnrecordable: "refuse" is not allowed; "refuse" goes with class "mandated" only',
+      'campaigns[0].whenUnrecordable: "refuse" is not allowed; "refuse" goes with class "mandated" only: elsewhere the call comes first',
     ],
     [
       'duty: investment',
