@@ -76,6 +76,11 @@ export class Recogniser implements Disposable {
     this.#windowEnds = at + bareWordsMs * 1_000;
   }
 
+  /** Whether somebody who speaks now is of interest: later in the call only words are, and the detector is spared. */
+  minds(at: EpochMicros): boolean {
+    return at <= this.#windowEnds;
+  }
+
   /** The next of the stream: signed 16-bit samples at 8 kHz, until `at`. */
   hear(samples: Int16Array, at: EpochMicros): void {
     for (const sample of samples) {
@@ -89,7 +94,7 @@ export class Recogniser implements Disposable {
 
   /** Somebody speaks. It is a refusal if the server does not answer for it in time. */
   speaks(speech: HeardSpeech): void {
-    if (speech.at > this.#windowEnds) return;
+    if (!this.minds(speech.at)) return;
     if (this.#goesOn(speech.at)) {
       this.#options.onSpeech(speech);
       return;

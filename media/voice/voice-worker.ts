@@ -59,6 +59,7 @@ function listen(id: number, { speech, audio, recogniser }: Listener): void {
     const samples = decode(codec, payload, wideband);
     if (samples === undefined) return;
     recogniser?.hear(samples, at);
+    if (recogniser?.minds(at) === false) return;
     const heard = speech.hear(asFractions(samples), at);
     if (heard === undefined) return;
     if (recogniser === undefined) report({ tell: 'speech', id, ...heard });

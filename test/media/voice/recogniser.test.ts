@@ -135,6 +135,7 @@ test('five seconds after the announcement bare words are conversation, and the u
   await using server = await VoskServer.start(() => ({ partial: said.text }));
   using party = await connected(server);
   party.recogniser.told(0 as EpochMicros);
+  expect([4, 6].map((at) => party.recogniser.minds((at * second) as EpochMicros))).toEqual([true, false]);
   // The clock, not the audio: nobody sends six seconds at once.
   party.at = (6 * second) as EpochMicros;
   said.text = 'non';
