@@ -142,6 +142,7 @@ test('without Redis calls pass unselected', async () => {
   await using redis = await RedisServer.start();
   await using site = await sineSite({ redis: { url: redis.url } });
   await using agent = await startAgent(site);
+  await agent.printed(/"msg":"ready"/u);
   await agent.printed(/"available":true/u);
   await redis.kill();
   await agent.printed(/"available":false/u);
@@ -175,6 +176,7 @@ test('without Redis a call that the law orders to record is refused, where its c
     },
   );
   await using agent = await startAgent(site);
+  await agent.printed(/"msg":"ready"/u);
   await agent.printed(/"available":true/u);
   await redis.kill();
   await agent.printed(/"available":false/u);
