@@ -1,10 +1,14 @@
 /**
  * When a worker looks at its sockets. A wake-up costs more than a packet: with many streams the worker sleeps to the next
- * millisecond and then takes all that has come; with few a packet does not wait for company.
+ * beat of the clock and then takes all that has come; with few a packet does not wait for company.
  */
 
 /** Packets a millisecond from which on it pays to wait: forty streams. */
 const worthWaiting = 2;
+/** A packet waits for one millisecond then, in the mean: a tenth to a quarter cheaper than to look twice as often. */
+const beatMs = 2;
+/** Frames of prompts leave at instants of their own, to the millisecond. */
+const playingBeatMs = 1;
 /** The rate is measured over this long. */
 const windowMs = 16;
 
@@ -14,9 +18,10 @@ export class DrainRhythm {
   #windowEnds = 0;
   #packets = 0;
 
-  /** Sleeps to the next millisecond when that pays. @returns whether it did; if not, wait for the first packet */
-  rest(): boolean {
-    if (this.#ticking) Atomics.wait(this.#sleeper, 0, 0, 1 - (performance.now() % 1));
+  /** Sleeps to the next beat when that pays. @returns whether it did; if not, wait for the first packet */
+  rest(playing: boolean): boolean {
+    const beat = playing ? playingBeatMs : beatMs;
+    if (this.#ticking) Atomics.wait(this.#sleeper, 0, 0, beat - (performance.now() % beat));
     return this.#ticking;
   }
 

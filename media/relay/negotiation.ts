@@ -18,7 +18,9 @@ import {
 import { chooseCodec, codecsToOffer, ourCodecs, type NumberedCodec } from '../sdp/choice.ts';
 import { writeCrypto } from '../sdp/crypto.ts';
 import { mirror } from '../sdp/direction.ts';
-import { KeyChain, type SrtpAgreed, type SrtpPolicy } from '../srtp/agreement.ts';
+import { KeyChain, stays, type SrtpAgreed, type SrtpPolicy } from '../srtp/agreement.ts';
+import type { MasterKey } from '../srtp/keys.ts';
+import type { Suite } from '../srtp/suites.ts';
 import type { SideTerms } from './messages.ts';
 
 const firstDynamicType = 96;
@@ -50,24 +52,30 @@ interface Offered {
   keys: boolean;
 }
 
+export interface Place {
+  address: string;
+  port: number;
+}
+
 export class Negotiation implements Disposable {
   /** The other side of the session: what it speaks decides what we choose and offer here. */
   other: Negotiation | undefined;
   agreement: Agreement = unspoken;
   /** What our descriptions say of whether the conversation is recorded. */
   indication: RecordingIndication | undefined;
-  readonly #address: string;
-  readonly #port: number;
+  /** Where our descriptions tell the far end to send. */
+  at: Place;
   readonly #sessionId = randomInt(1, 2 ** 31);
-  readonly #keys = new KeyChain();
+  readonly #keys: KeyChain;
   #policy: SrtpPolicy = 'accept';
   #offered: Offered | undefined;
   #version = 0;
   #described = '';
 
-  constructor(at: { address: string; port: number }) {
-    this.#address = at.address;
-    this.#port = at.port;
+  /** @param newKey makes keys of our own where they are not ours to make: the media plane's that uses them */
+  constructor({ address, port }: Place, newKey?: (suite: Suite) => MasterKey) {
+    this.at = { address, port };
+    this.#keys = new KeyChain(newKey);
   }
 
   get codec(): CodecName | undefined {
@@ -78,6 +86,25 @@ export class Negotiation implements Disposable {
   get stuck(): boolean {
     const [own, other] = [this.codec, this.other?.codec];
     return own !== undefined && other !== undefined && !passes(own, other);
+  }
+
+  /**
+   * What the answer to an offer will hold: no key, the one that the far end has of us, or a new one.
+   *
+   * @throws SdpRefused
+   */
+  keysToAnswer(offer: string, policy = this.#policy): 'none' | 'same' | 'new' {
+    const { crypto } = readAudio(offer, policy);
+    const [line] = crypto;
+    const found = line === undefined ? 'none' : stays(this.agreement.srtp, line) ? 'same' : 'new';
+    for (const { key } of crypto) key.zero();
+    return found;
+  }
+
+  /** Whether an offer, asked for with the same words, will hold keys that no far end has seen. */
+  newKeysToOffer(peer?: SrtpPolicy, to: 'same' | 'anyone' = 'same'): boolean {
+    if (peer !== undefined) return peer === 'offer' || peer === 'require';
+    return this.agreement.srtp !== undefined && to === 'anyone';
   }
 
   /** @throws SdpRefused, and nothing has changed */
@@ -251,8 +278,7 @@ export class Negotiation implements Disposable {
     ) => string,
   ): string {
     const ours = {
-      address: this.#address,
-      port: this.#port,
+      ...this.at,
       sessionId: this.#sessionId,
       indication: this.indication,
     };

@@ -165,7 +165,7 @@ function serve(): void {
   let shipAt = 0;
   let sweepAt = 0;
   while (sessions.size > 0) {
-    const ticking = rhythm.rest();
+    const ticking = rhythm.rest(playing.size > 0);
     const ready = sockets.wait(ticking ? 0 : untilNext());
     const now = performance.now();
     rhythm.took(drain(ready, now), now);

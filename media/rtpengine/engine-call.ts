@@ -4,20 +4,16 @@
  * other far end ("joined"); its port at the server is the same in both.
  */
 import type { Side } from '../../config/units.ts';
-import { TacetError } from '../../config/errors.ts';
 import type { Latching } from '../relay/messages.ts';
-import { readAudio, writeOffer, type OurDescription } from '../sdp/audio.ts';
+import type { Place } from '../relay/negotiation.ts';
+import { readAudio, type OurDescription } from '../sdp/audio.ts';
 import type { NumberedCodec } from '../sdp/choice.ts';
 import type { BencodeDictionary, BencodeValue } from './bencode.ts';
+import { anything, NgCall, type Described } from './ng-call.ts';
 import type { NgClient } from './ng.ts';
 
-export interface Endpoint {
-  address: string;
-  port: number;
-}
-
 /** A far end as the server must know it. */
-export interface FarEnd extends Endpoint {
+export interface FarEnd extends Place {
   codec: NumberedCodec;
   event: OurDescription['telephoneEvent'];
   direction: OurDescription['direction'];
@@ -35,69 +31,38 @@ export interface EngineCounts {
   lastPacket: number;
 }
 
-/** The server's reply lacks what it was asked for. */
-export class NgIncomplete extends TacetError {
-  constructor(server: string, what: string) {
-    super(`rtpengine ${server} answers without ${what}`);
-  }
-}
-
-const everyCodec: readonly NumberedCodec[] = [
-  { name: 'PCMA', payloadType: 8, fmtp: undefined },
-  { name: 'PCMU', payloadType: 0, fmtp: undefined },
-];
-const everyEvent = { payloadType: 101, clockRate: 8_000 };
-
-/** A far end that moves keeps the port that it was told (RFC 3264 section 8.3.1 asks no other of it). */
-const negotiatingFlags = ['trust-address', 'port-latching'];
-/** `asymmetric` keeps the server from learning another place than the SDP's, `strict-source` from hearing one that is not that of the far end. */
-const sourceFlags: Record<Latching, readonly string[]> = {
-  signalled: ['asymmetric', 'strict-source'],
-  address: ['strict-source'],
-};
-
 const lineTag = (side: Side): string => `line-${side}`;
 const tapTag = (side: Side): string => `tap-${side}`;
 
 export class EngineCall {
-  readonly #server: NgClient;
-  readonly #id: string;
-  readonly #lines: Record<Side, Endpoint>;
-  readonly #flags: readonly string[];
-  #version = 0;
+  readonly #call: NgCall;
+  readonly #lines: Record<Side, Place>;
 
   /**
    * @param lines    where our own sockets are, as the server sees them
    * @param latching from whom the server takes the far ends' RTP
    */
-  constructor(server: NgClient, id: string, lines: Record<Side, Endpoint>, latching: Latching) {
-    this.#server = server;
-    this.#id = id;
+  constructor(server: NgClient, id: string, lines: Record<Side, Place>, latching: Latching) {
+    this.#call = new NgCall(server, id, latching);
     this.#lines = lines;
-    this.#flags = [...negotiatingFlags, ...sourceFlags[latching]];
   }
 
   /** Reserves a side's ports. @returns where its far end is to send @throws NgUnanswered @throws NgRefused */
-  async reserve(side: Side): Promise<Endpoint> {
-    const sdp = this.#describe({
-      ...this.#lines[side],
-      codecs: everyCodec,
-      event: everyEvent,
-      direction: 'sendonly',
-    });
-    return this.#negotiate('offer', lineTag(side), side, sdp);
+  async reserve(side: Side): Promise<Place> {
+    const ours: Described = { ...this.#lines[side], ...anything, direction: 'sendonly' };
+    return placeOf(await this.#call.negotiate('offer', lineTag(side), side, ours));
   }
 
   /** Puts a far end in dialogue with our line. @returns where the line sends what the far end is to hear */
-  async part(side: Side, far: FarEnd): Promise<Endpoint> {
-    const ours = this.#describe({
+  async part(side: Side, far: FarEnd): Promise<Place> {
+    const ours: Described = {
       ...this.#lines[side],
       codecs: [far.codec],
       event: far.event,
       direction: 'sendonly',
-    });
-    await this.#negotiate('offer', lineTag(side), side, ours);
-    return this.#negotiate('answer', lineTag(side), side, this.#describeFar(far));
+    };
+    await this.#call.negotiate('offer', lineTag(side), side, ours);
+    return placeOf(await this.#call.negotiate('answer', lineTag(side), side, described(far)));
   }
 
   /** Puts the far ends in dialogue with each other; G.711 of either law is converted where they differ. */
@@ -106,36 +71,35 @@ export class EngineCall {
       caller.codec.name === agent.codec.name
         ? {}
         : { codec: { transcode: [agent.codec.name, caller.codec.name] } };
-    await this.#negotiate('offer', 'caller', 'agent', this.#describeFar(caller), convert);
-    await this.#negotiate('answer', 'caller', 'agent', this.#describeFar(agent), convert);
+    await this.#call.negotiate('offer', 'caller', 'agent', described(caller), convert);
+    await this.#call.negotiate('answer', 'caller', 'agent', described(agent), convert);
   }
 
   /** Has copies of all that a far end sends come to our line. @returns from where they come */
-  async tap(side: Side, far: FarEnd): Promise<Endpoint> {
-    const tags = { 'call-id': this.#id, 'to-tag': tapTag(side) };
-    const offered = await this.#server.ask({
-      command: 'subscribe request',
-      ...tags,
+  async tap(side: Side, far: FarEnd): Promise<Place> {
+    const flags = ['trust-address'];
+    const offered = await this.#call.ask('subscribe request', {
+      'to-tag': tapTag(side),
       'from-tag': side,
-      flags: ['trust-address'],
+      flags,
     });
-    await this.#server.ask({
-      command: 'subscribe answer',
-      ...tags,
-      flags: ['trust-address'],
-      sdp: this.#describe({
-        ...this.#lines[side],
-        codecs: [far.codec],
-        event: far.event,
-        direction: 'recvonly',
-      }),
+    const ours = {
+      ...this.#lines[side],
+      codecs: [far.codec],
+      event: far.event,
+      direction: 'recvonly',
+    } as const;
+    await this.#call.ask('subscribe answer', {
+      'to-tag': tapTag(side),
+      flags,
+      sdp: this.#call.describe(ours),
     });
-    return this.#endpointOf(offered);
+    return placeOf(this.#call.sdpIn(offered));
   }
 
   /** @throws NgRefused with `callUnknown` when the server has forgotten the call */
   async counts(): Promise<Record<Side, EngineCounts>> {
-    const { tags } = await this.#server.ask({ command: 'query', 'call-id': this.#id });
+    const { tags } = await this.#call.ask('query');
     const of = (side: Side): EngineCounts => {
       const far = streamOf(at(tags, side));
       const subscriptions = at(at(tags, side), 'subscriptions');
@@ -152,59 +116,17 @@ export class EngineCall {
   }
 
   async end(): Promise<void> {
-    await this.#server.ask({ command: 'delete', 'call-id': this.#id, 'delete delay': 0, flags: ['fast'] });
+    await this.#call.end();
   }
+}
 
-  async #negotiate(
-    command: 'offer' | 'answer',
-    from: string,
-    to: string,
-    sdp: string,
-    more: BencodeDictionary = {},
-  ): Promise<Endpoint> {
-    const reply = await this.#server.ask({
-      command,
-      'call-id': this.#id,
-      'from-tag': from,
-      'to-tag': to,
-      sdp,
-      flags: [...this.#flags],
-      ICE: 'remove',
-      ...more,
-    });
-    return this.#endpointOf(reply);
-  }
+function described({ address, port, codec, event, direction }: FarEnd): Described {
+  return { address, port, codecs: [codec], event, direction };
+}
 
-  #endpointOf({ sdp }: BencodeDictionary): Endpoint {
-    if (typeof sdp !== 'string') throw new NgIncomplete(this.#server.name, 'an SDP');
-    const { address, port } = readAudio(sdp);
-    return { address, port };
-  }
-
-  #describeFar({ address, port, codec, event, direction }: FarEnd): string {
-    return this.#describe({ address, port, codecs: [codec], event, direction });
-  }
-
-  #describe({
-    codecs,
-    event,
-    ...where
-  }: Endpoint & {
-    codecs: readonly NumberedCodec[];
-    event: OurDescription['telephoneEvent'];
-    direction: OurDescription['direction'];
-  }): string {
-    return writeOffer({
-      ...where,
-      codecs,
-      telephoneEvent: event,
-      rtcpMux: false,
-      protocol: 'RTP/AVP',
-      crypto: [],
-      sessionId: 1,
-      version: ++this.#version,
-    });
-  }
+function placeOf(sdp: string): Place {
+  const { address, port } = readAudio(sdp);
+  return { address, port };
 }
 
 function at(value: BencodeValue | undefined, key: string): BencodeValue | undefined {

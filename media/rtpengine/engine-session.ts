@@ -11,11 +11,13 @@ import {
   type SideStatistics,
 } from '../plane.ts';
 import type { Latching } from '../relay/messages.ts';
+import type { Place } from '../relay/negotiation.ts';
 import { Copies } from './copies.ts';
-import { EngineCall, type Endpoint, type EngineCounts } from './engine-call.ts';
+import { EngineCall, type EngineCounts } from './engine-call.ts';
 import { EngineSide, type EngineSideHome } from './engine-side.ts';
 import { Line } from './line.ts';
 import { NgRefused, type NgClient } from './ng.ts';
+import { SrtpGateway } from './srtp-gateway.ts';
 
 export interface EngineSessionHome {
   call: CallId;
@@ -50,6 +52,8 @@ export class EngineSession implements MediaSession, EngineSideHome {
   readonly #engine: EngineCall;
   readonly #lost = new AbortController();
   readonly #told = new Set<EngineSide>();
+  /** All that were opened: a re-offer that fails goes back to the one before. */
+  readonly #gateways: SrtpGateway[] = [];
   readonly #tapped: Record<Side, string> = { caller: '', agent: '' };
   readonly #heardSoFar = {
     caller: { received: 0, copied: 0 },
@@ -65,7 +69,7 @@ export class EngineSession implements MediaSession, EngineSideHome {
     home: EngineSessionHome,
     engine: EngineCall,
     lines: Record<Side, Line>,
-    anchors: Endpoint[],
+    anchors: Place[],
   ) {
     this.#home = home;
     this.#engine = engine;
@@ -89,7 +93,7 @@ export class EngineSession implements MediaSession, EngineSideHome {
         }),
       );
     const lines = { caller: await openLine('caller'), agent: await openLine('agent') };
-    const at = (side: Side): Endpoint => ({ address: home.address, port: lines[side].port });
+    const at = (side: Side): Place => ({ address: home.address, port: lines[side].port });
     const ours = { caller: at('caller'), agent: at('agent') };
     const engine = new EngineCall(home.server, home.id, ours, home.latching);
     const anchors = [await engine.reserve('caller')];
@@ -120,6 +124,7 @@ export class EngineSession implements MediaSession, EngineSideHome {
 
   async agreed(side: EngineSide): Promise<void> {
     const failed = await this.#inTurn(async () => {
+      await side.findFarEnd();
       const far = side.farEnd;
       if (far === undefined) return;
       side.line.out = await this.#engine.part(side.side, far);
@@ -132,6 +137,18 @@ export class EngineSession implements MediaSession, EngineSideHome {
       await this.#join();
     });
     if (failed !== undefined) throw new MediaUnavailable(this.#home.call, failed);
+  }
+
+  async gateway(inner: Place): Promise<SrtpGateway> {
+    const { server, id, latching } = this.#home;
+    let opened: SrtpGateway | undefined;
+    const failed = await this.#inTurn(async () => {
+      const name = `${id}-srtp-${this.#gateways.length + 1}`;
+      opened = await SrtpGateway.open(server, name, inner, latching);
+      this.#gateways.push(opened);
+    });
+    if (opened === undefined) throw new MediaUnavailable(this.#home.call, failed ?? 'no SRTP');
+    return opened;
   }
 
   async whileApart<Result>(side: EngineSide, run: () => Promise<Result>): Promise<Result> {
@@ -208,7 +225,7 @@ export class EngineSession implements MediaSession, EngineSideHome {
     if (this.#closed) return;
     this.#closed = true;
     this.#copies?.[Symbol.dispose]();
-    await this.#inTurn(() => this.#engine.end());
+    for (const call of [...this.#gateways, this.#engine]) await this.#inTurn(() => call.end());
     for (const side of sides) this[side][Symbol.dispose]();
     this.#home.closed();
   }

@@ -5,33 +5,35 @@ import { codecOfRtpmap, formats, isG711, isPlayed, type CodecName } from '../cod
 import { HeardKeys } from '../dtmf/heard-keys.ts';
 import { InBandReceiver } from '../dtmf/in-band.ts';
 import { TelephoneEventReceiver } from '../dtmf/telephone-event.ts';
-import {
-  SdpRefused,
-  type Digit,
-  type Direction,
-  type MediaSide,
-  type Played,
-  type PressedDigit,
-  type RecordingIndication,
-  type SaidAudio,
+import type {
+  Digit,
+  Direction,
+  MediaSide,
+  Played,
+  PressedDigit,
+  RecordingIndication,
+  SaidAudio,
 } from '../plane.ts';
 import type { Encoded } from '../prompts/encoded.ts';
 import type { Prompt } from '../prompts/prompt.ts';
 import { renderTone, type Tone } from '../prompts/tones.ts';
 import { frameMs } from '../relay/messages.ts';
-import { Negotiation } from '../relay/negotiation.ts';
+import { Negotiation, type Place } from '../relay/negotiation.ts';
 import { hearsOn } from '../relay/playback.ts';
 import { newRtpHeader, readRtp, type RtpHeader } from '../rtp/packet.ts';
 import { lostPackets, receivePacket, receiverWords, startReceiver } from '../rtp/receiver.ts';
 import type { SrtpPolicy } from '../srtp/agreement.ts';
-import type { Endpoint, EngineCounts, FarEnd } from './engine-call.ts';
+import type { EngineCounts, FarEnd } from './engine-call.ts';
 import type { Line } from './line.ts';
+import type { SrtpGateway } from './srtp-gateway.ts';
 
 export interface EngineSideHome {
   /** Nothing is played any more from then on. */
   readonly lost: AbortSignal;
   /** Tells the server what this side's far end agreed to. */
   agreed(side: EngineSide): Promise<void>;
+  /** Opens a gateway to SRTP before a port of the call. @throws MediaUnavailable */
+  gateway(inner: Place): Promise<SrtpGateway>;
   /** Runs while this side is told something and is therefore in dialogue with our line. */
   whileApart<Result>(side: EngineSide, run: () => Promise<Result>): Promise<Result>;
   /** Counts frames that left for a far end. */
@@ -49,6 +51,11 @@ export class EngineSide implements MediaSide, Disposable {
   readonly line: Line;
   readonly #home: EngineSideHome;
   readonly #negotiation: Negotiation;
+  /** Where the call has its port for this side. */
+  readonly #anchor: Place;
+  /** Through which the far end speaks SRTP, or was offered to. */
+  #gateway: SrtpGateway | undefined;
+  #farEnd: FarEnd | undefined;
   readonly #keys = new HeardKeys();
   readonly #events = new TelephoneEventReceiver();
   readonly #tones = new InBandReceiver();
@@ -62,11 +69,12 @@ export class EngineSide implements MediaSide, Disposable {
   lastPacketAt: EpochMicros | undefined;
 
   /** @param anchor where the far end is to send */
-  constructor(side: Side, line: Line, anchor: Endpoint, home: EngineSideHome) {
+  constructor(side: Side, line: Line, anchor: Place, home: EngineSideHome) {
     this.side = side;
     this.line = line;
     this.#home = home;
-    this.#negotiation = new Negotiation(anchor);
+    this.#anchor = anchor;
+    this.#negotiation = new Negotiation(anchor, (suite) => this.#gateway!.keyOf(suite));
     startReceiver(this.#words, 0);
   }
 
@@ -100,11 +108,20 @@ export class EngineSide implements MediaSide, Disposable {
 
   /** What the server must know of the far end; undefined before anything was agreed. */
   get farEnd(): FarEnd | undefined {
-    const { codec, terms } = this.#negotiation.agreement;
-    if (codec === undefined || terms === undefined) return undefined;
+    return this.#farEnd;
+  }
+
+  /** Takes what was agreed last for the far end; one behind a gateway is where the gateway has it. @throws TacetError */
+  async findFarEnd(): Promise<void> {
+    const { codec, terms, srtp } = this.#negotiation.agreement;
+    if (codec === undefined || terms === undefined) {
+      this.#farEnd = undefined;
+      return;
+    }
     const { address, port, eventType, eventClockRate } = terms;
     const event = eventType === undefined ? undefined : { payloadType: eventType, clockRate: eventClockRate };
-    return { address, port, codec, event, direction: 'sendrecv' };
+    const far: FarEnd = { address, port, codec, event, direction: 'sendrecv' };
+    this.#farEnd = this.#gateway === undefined ? far : { ...far, ...(await this.#gateway.agree(far, srtp)) };
   }
 
   get jitterMs(): number {
@@ -120,19 +137,24 @@ export class EngineSide implements MediaSide, Disposable {
   }
 
   async answer(offer: string, direction?: Direction, srtp?: SrtpPolicy): Promise<string> {
-    refuseSecure(srtp);
-    const answer = this.#negotiation.answer(withoutMux(offer), direction, 'off');
+    const served = asServed(offer);
+    const keys = this.#negotiation.keysToAnswer(served, srtp);
+    const back = this.#gateway;
+    if (keys === 'new') await this.#newGateway();
+    else if (keys === 'none') this.#goThrough(undefined);
+    const answer = this.#answer(served, direction, srtp, back);
     await this.#tell();
     return answer;
   }
 
-  async offer(direction: Direction = 'sendrecv', srtp?: SrtpPolicy): Promise<string> {
-    refuseSecure(srtp);
-    return Promise.resolve(this.#negotiation.offer(direction, srtp === undefined ? undefined : 'off'));
+  async offer(direction: Direction = 'sendrecv', srtp?: SrtpPolicy, to?: 'same' | 'anyone'): Promise<string> {
+    if (this.#negotiation.newKeysToOffer(srtp, to)) await this.#newGateway();
+    else if (srtp !== undefined) this.#goThrough(undefined);
+    return this.#negotiation.offer(direction, srtp, to);
   }
 
   async accept(answer: string): Promise<void> {
-    this.#negotiation.accept(withoutMux(answer));
+    this.#negotiation.accept(asServed(answer));
     await this.#tell();
   }
 
@@ -201,8 +223,10 @@ export class EngineSide implements MediaSide, Disposable {
   /** What was agreed so far, to come back to. */
   snapshot(): () => Promise<void> {
     const { agreement } = this.#negotiation;
+    const gateway = this.#gateway;
     return async () => {
       this.#negotiation.agreement = agreement;
+      this.#goThrough(gateway);
       await this.#tell();
     };
   }
@@ -210,6 +234,30 @@ export class EngineSide implements MediaSide, Disposable {
   [Symbol.dispose](): void {
     this.#negotiation[Symbol.dispose]();
     this.line[Symbol.dispose]();
+  }
+
+  #answer(
+    offer: string,
+    direction: Direction | undefined,
+    srtp: SrtpPolicy | undefined,
+    back: SrtpGateway | undefined,
+  ): string {
+    try {
+      return this.#negotiation.answer(offer, direction, srtp);
+    } catch (error) {
+      this.#goThrough(back);
+      throw error;
+    }
+  }
+
+  /** The far end is, or will be, behind a gateway whose keys nobody has seen. */
+  async #newGateway(): Promise<void> {
+    this.#goThrough(await this.#home.gateway(this.#anchor));
+  }
+
+  #goThrough(gateway: SrtpGateway | undefined): void {
+    this.#gateway = gateway;
+    this.#negotiation.at = gateway?.place ?? this.#anchor;
   }
 
   async #tell(): Promise<void> {
@@ -277,16 +325,12 @@ export class EngineSide implements MediaSide, Disposable {
   }
 }
 
-/** SRTP is not negotiated on this plane: a peer that insists passes without us, unrecorded. */
-function refuseSecure(srtp: SrtpPolicy | undefined): void {
-  if (srtp === 'require')
-    throw new SdpRefused(
-      'transport',
-      'SRTP is required of this peer, and the rtpengine plane speaks plain RTP',
-    );
-}
-
-/** RTCP on a port of its own, which is what the server is told. */
-function withoutMux(sdp: string): string {
-  return sdp.replaceAll(/^a=rtcp-mux(-only)?\r?\n/gmu, '');
+/**
+ * What of a description the server is told: RTCP is on a port of its own, and a key goes without an identifier in each packet
+ * (MKI, RFC 4568 section 6.1), which changes where a packet's tag begins.
+ */
+function asServed(sdp: string): string {
+  return sdp
+    .replaceAll(/^a=rtcp-mux(-only)?\r?\n/gmu, '')
+    .replaceAll(/^a=crypto:[^\r\n]*\|\d{1,40}:\d{1,3}[^\r\n]*\r?\n/gmu, '');
 }

@@ -7,7 +7,7 @@ import type { Encoded } from '../prompts/encoded.ts';
 import { Playback } from '../relay/playback.ts';
 import { frameMs } from '../relay/messages.ts';
 import { rtpHeaderBytes, writeHeader } from '../rtp/packet.ts';
-import type { Endpoint } from './engine-call.ts';
+import type { Place } from '../relay/negotiation.ts';
 import { pause } from './pause.ts';
 
 const largestPacket = 1_500;
@@ -31,8 +31,8 @@ export interface PlayTerms {
 export class Line implements Disposable {
   readonly port: number;
   /** Where what the far end is to hear goes, and whence copies come: set when the server has said. */
-  out: Endpoint | undefined;
-  tap: Endpoint | undefined;
+  out: Place | undefined;
+  tap: Place | undefined;
   readonly #socket: Socket;
   readonly #packet = Buffer.alloc(largestPacket);
   readonly #ssrc = randomBytes(4).readUInt32BE();
@@ -115,7 +115,7 @@ export class Line implements Disposable {
   }
 
   #received(packet: Uint8Array, from: RemoteInfo, events: LineEvents): void {
-    const is = (endpoint: Endpoint | undefined): boolean =>
+    const is = (endpoint: Place | undefined): boolean =>
       endpoint?.port === from.port && (endpoint.address === from.address || events.server === from.address);
     if (is(this.tap)) events.onCopy(packet);
     else if (!is(this.out)) events.onStranger();

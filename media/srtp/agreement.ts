@@ -26,7 +26,13 @@ export interface SrtpAgreed {
 /** The keys of one side over the life of its session. All are zeroed when it ends. */
 export class KeyChain implements Disposable {
   readonly #keys = new Set<MasterKey>();
+  readonly #make: (suite: Suite) => MasterKey;
   #offered: CryptoLine[] = [];
+
+  /** @param make a key of our own, never used before */
+  constructor(make: (suite: Suite) => MasterKey = randomKey) {
+    this.#make = make;
+  }
 
   /** The answer to an offer: the first line that we can keep to. Undefined when there is none. */
   answer(lines: readonly CryptoLine[], before: SrtpAgreed | undefined): SrtpAgreed | undefined {
@@ -34,7 +40,7 @@ export class KeyChain implements Disposable {
     const [line] = lines;
     if (line === undefined) return undefined;
     const { tag, suite, mkiBytes, key: theirs } = line;
-    if (before?.suite === suite && before.theirs.equals(theirs)) return { ...before, tag, mkiBytes };
+    if (stays(before, line)) return { ...before, tag, mkiBytes };
     return { suite, tag, mkiBytes, theirs, own: this.#newKey(suite) };
   }
 
@@ -75,9 +81,21 @@ export class KeyChain implements Disposable {
     this.#offered = [];
   }
 
-  #newKey({ keyBytes, saltBytes }: Suite): MasterKey {
-    const key = MasterKey.take(randomBytes(keyBytes + saltBytes));
+  #newKey(suite: Suite): MasterKey {
+    const key = this.#make(suite);
     this.#keys.add(key);
     return key;
   }
+}
+
+/** Whether a far end goes on with the key that it had, and so do we. */
+export function stays(
+  before: SrtpAgreed | undefined,
+  { suite, key }: Pick<CryptoLine, 'suite' | 'key'>,
+): before is SrtpAgreed {
+  return before?.suite === suite && before.theirs.equals(key);
+}
+
+function randomKey({ keyBytes, saltBytes }: Suite): MasterKey {
+  return MasterKey.take(randomBytes(keyBytes + saltBytes));
 }

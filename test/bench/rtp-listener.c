@@ -3,7 +3,7 @@
  * instant of a stream's beginning is taken so that its middle packet is on time; arrivals are the kernel's. A stream's first
  * second is not counted: calls are set up then, and a compiler warms up.
  *
- *   rtp-listener STREAMS SECONDS      out: ports P1 P2 ... ; after SECONDS: one line of JSON
+ *   rtp-listener STREAMS SECONDS      out: ports P1 P2 ... ; SECONDS after the first packet: one line of JSON
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -43,10 +43,11 @@ int main(int count, char **arguments) {
   printf("\n");
   fflush(stdout);
 
-  time_t until = time(NULL) + seconds;
-  while (time(NULL) < until) {
+  time_t until = 0;
+  while (until == 0 || time(NULL) < until) {
     struct epoll_event events[EVENTS];
     int ready = epoll_wait(epoll, events, EVENTS, 10);
+    if (until == 0 && ready > 0) until = time(NULL) + seconds;
     for (int each = 0; each < ready; each++) {
       unsigned stream = events[each].data.u32;
       unsigned char packet[2048];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Phone, type PhoneOptions } from '../peers/baresip.ts';
 import { Program } from '../peers/program.ts';
+import { RtpengineUnderTest } from '../peers/rtpengine.ts';
 import { Scenario } from '../peers/scenario.ts';
 import { Capture } from '../peers/tshark.ts';
 import { findIn, readWav } from '../peers/wav.ts';
@@ -16,16 +17,29 @@ const command = new URL('../../agent/cli/tacet.ts', import.meta.url).pathname;
 const number = '+33800000001';
 const order = { by: 'ann', reason: 'complaint 17' };
 
-const oneSided: [what: string, caller: Partial<PhoneOptions>, pbx: Partial<PhoneOptions>, keys: number][] = [
-  ['the carrier alone has SRTP', { srtp: 'demanded' }, {}, 2],
-  ['the PBX alone has SRTP', {}, { srtp: 'demanded' }, 5],
+const secure: Partial<PhoneOptions> = { srtp: 'demanded' };
+const oneSided: [
+  what: string,
+  plane: 'relay' | 'rtpengine',
+  caller: Partial<PhoneOptions>,
+  pbx: Partial<PhoneOptions>,
+  keys: number,
+][] = [
+  ['the carrier alone has SRTP', 'relay', secure, {}, 2],
+  ['the PBX alone has SRTP', 'relay', {}, secure, 5],
+  ['both have SRTP', 'rtpengine', secure, secure, 7],
 ];
 
 test.each(oneSided)(
-  '%s: both hear each other, each is on its channel, no key is left anywhere',
+  '%s, media by %s: both hear each other, each is on its channel, no key is left anywhere',
   async (...row) => {
-    const [, callerHas, pbxHas, keyLines] = row;
+    const [, plane, callerHas, pbxHas, keyLines] = row;
     const lastsMs = 40_000;
+    await using servers = new AsyncDisposableStack();
+    const media =
+      plane === 'relay'
+        ? undefined
+        : { plane, rtpengine: [servers.use(await RtpengineUnderTest.start()).address] };
     await using caller = await Phone.start({
       user: '+33199000001',
       speech: speech('caller-fr'),
@@ -42,7 +56,7 @@ test.each(oneSided)(
       ...pbxHas,
     });
     await using site = await selectingSite({
-      config: { logLevel: 'debug' },
+      config: { logLevel: 'debug', ...(media === undefined ? {} : { media }) },
       trunk: { ports: [caller.port], uri: caller.uri },
       pbx: () => ({
         ports: [phone.port],
