@@ -3,6 +3,8 @@
  * lost that a bare relay in C does not lose, every recording must be whole, and memory must be flat.
  */
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { MediaUnderTest } from '../bench/media-under-test.ts';
 import { build, load, portsOf, relayCore, startOn, threadMicros, type Traffic } from '../bench/rtp-load.ts';
 import type { Program } from '../peers/program.ts';
@@ -17,8 +19,10 @@ const bareSeconds = 60;
 const sampleMs = 5_000;
 /** Buffers grow to what the load needs and code is compiled: before this, memory rises for good reasons. */
 const warmUpMinutes = 1;
-/** By how much the memory of a process may go up and down between collections, a minute. */
-const allowedMiBPerMinute = 4;
+/** What lives in a process may not grow, but for what a packet on its way takes. */
+const allowedMiBPerMinute = 0.5;
+/** What it holds may, with the habits of the collector, by so much. */
+const allowedResident = 1.25;
 /** One packet in a hundred thousand is chance. */
 const allowedLoss = 1e-5;
 
@@ -30,6 +34,8 @@ interface Resident {
 export async function run(minutes = defaultMinutes, say: (line: string) => void): Promise<Found> {
   await using folder = await temporaryFolder('soak');
   const generator = await build('rtp-generator', folder.path);
+  process.env['SOAK_MEMORY'] = folder.path;
+  process.env['NODE_OPTIONS'] = `--expose-gc --import ${new URL('./live-memory.ts', import.meta.url).href}`;
   const bare = await bareTraffic(generator, await build('bare-relay', folder.path));
   say(`bare relay ${JSON.stringify(bare)}`);
 
@@ -56,6 +62,7 @@ export async function run(minutes = defaultMinutes, say: (line: string) => void)
   const cores = (spent(pids) - before) / (seconds * 1e6);
   over.abort();
   const resident = await watching!;
+  const live = { agent: await liveIn(folder.path, pids[0]), store: await liveIn(folder.path, pids[1]) };
   say(`traffic ${JSON.stringify(traffic)}`);
   const { stored = 0, copied = 0, storedMs = 0 } = await media.ask({ do: 'finish' });
 
@@ -71,8 +78,10 @@ export async function run(minutes = defaultMinutes, say: (line: string) => void)
     completeness: Math.round((storedMs / 20 / copied) * 1e5) / 1e5,
     agentMiB: quartersMiB(resident.agent),
     storeMiB: quartersMiB(resident.store),
-    agentMiBPerMinute: rounded(slopeMiB(resident.agent)),
-    storeMiBPerMinute: rounded(slopeMiB(resident.store)),
+    agentLiveMiB: quartersMiB(live.agent),
+    storeLiveMiB: quartersMiB(live.store),
+    agentLiveMiBPerMinute: rounded(slopeMiB(live.agent)),
+    storeLiveMiBPerMinute: rounded(slopeMiB(live.store)),
   };
   return { figures, faults: faultsOf(figures) };
 }
@@ -81,17 +90,35 @@ function faultsOf(figures: {
   loss: number;
   bareLoss: number;
   missingRecordings: number;
-  agentMiBPerMinute: number;
-  storeMiBPerMinute: number;
+  completeness: number;
+  agentMiB: number[];
+  storeMiB: number[];
+  agentLiveMiBPerMinute: number;
+  storeLiveMiBPerMinute: number;
 }): string[] {
-  const { loss, bareLoss, missingRecordings, agentMiBPerMinute, storeMiBPerMinute } = figures;
+  const { loss, bareLoss, missingRecordings, completeness } = figures;
   const faults: string[] = [];
   if (loss > bareLoss + allowedLoss)
     faults.push(`${loss} of the packets were lost, ${bareLoss} by the bare relay`);
   if (missingRecordings > 0) faults.push(`${missingRecordings} recordings are missing`);
-  for (const [process, grows] of Object.entries({ agent: agentMiBPerMinute, store: storeMiBPerMinute }))
-    if (grows > allowedMiBPerMinute) faults.push(`the ${process}'s memory grows by ${grows} MiB a minute`);
+  if (completeness < 1 - allowedLoss) faults.push(`${1 - completeness} of the audio is missing`);
+  const processes = {
+    agent: { live: figures.agentLiveMiBPerMinute, resident: figures.agentMiB },
+    store: { live: figures.storeLiveMiBPerMinute, resident: figures.storeMiB },
+  };
+  for (const [process, { live, resident }] of Object.entries(processes)) {
+    if (!(live <= allowedMiBPerMinute))
+      faults.push(`what lives in the ${process} grows by ${live} MiB a minute`);
+    const [first = Number.NaN, , , last = Number.NaN] = resident;
+    if (!(last <= first * allowedResident)) faults.push(`the ${process} holds ${last} MiB, ${first} before`);
+  }
   return faults;
+}
+
+/** What lived in a process, once the warm-up was over. */
+async function liveIn(folder: string, pid: number): Promise<Sample[]> {
+  const lines = (await readFile(join(folder, String(pid)), 'utf8')).trim().split('\n');
+  return lines.map((line) => JSON.parse(line) as Sample).filter(({ minute }) => minute > warmUpMinutes);
 }
 
 /** The same streams through the relay in C. */
