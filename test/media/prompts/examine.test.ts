@@ -1,3 +1,4 @@
+import { readFile, readdir } from 'node:fs/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { examine, faultsOf } from '../../../media/prompts/examine.ts';
@@ -25,6 +26,21 @@ test('says how long, how loud and how silent', () => {
     clips: 0,
   });
   expect(faultsOf(audio)).toEqual([]);
+});
+
+test('what ships has no fault, and every language has a prompt for each mode', async () => {
+  const folder = new URL('../../../config/prompts/', import.meta.url);
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.wav'));
+  for (const file of files)
+    expect([file, faultsOf(examine(readWav(await readFile(new URL(file, folder)), file)))]).toEqual([
+      file,
+      [],
+    ]);
+  const modes = ['object', 'consent', 'mandated', 'refused'];
+  const wanted = ['ar', 'en', 'es', 'fr'].flatMap((language) =>
+    modes.map((mode) => `${language}-${mode}.wav`),
+  );
+  expect(files).toEqual(expect.arrayContaining(wanted));
 });
 
 test.each([
