@@ -1,6 +1,6 @@
 /**
- * Loaded into the processes under a soak before anything else: tells, after a collection, what lives in them. The memory
- * that a process holds goes up and down with the collector's habits, by more than a leak would in minutes.
+ * Loaded into the processes under a soak before anything else: tells, after a collection, what lives in their heaps. The
+ * memory that a process holds goes up and down with the collector's habits and with the audio on its way, by more than a leak would in minutes.
  */
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,11 +13,8 @@ const startedAt = performance.now();
 
 function tell(into: string): void {
   globalThis.gc?.();
-  const { heapUsed, external } = process.memoryUsage();
-  const sample: Sample = {
-    minute: (performance.now() - startedAt) / 60_000,
-    bytes: heapUsed + external,
-  };
+  const minute = (performance.now() - startedAt) / 60_000;
+  const sample: Sample = { minute, bytes: process.memoryUsage().heapUsed };
   appendFileSync(join(into, String(process.pid)), `${JSON.stringify(sample)}\n`);
 }
 

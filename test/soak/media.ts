@@ -19,9 +19,9 @@ const bareSeconds = 60;
 const sampleMs = 5_000;
 /** Buffers grow to what the load needs and code is compiled: before this, memory rises for good reasons. */
 const warmUpMinutes = 1;
-/** What lives in a process may not grow, but for what a packet on its way takes. */
+/** What lives in a process's heap may not grow; a collection finds a little more or less on its way. */
 const allowedMiBPerMinute = 0.5;
-/** What it holds may, with the habits of the collector, by so much. */
+/** What it holds may, with the habits of the collector and the buffers of audio on its way, by so much. */
 const allowedResident = 1.25;
 /** One packet in a hundred thousand is chance. */
 const allowedLoss = 1e-5;
