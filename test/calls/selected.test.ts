@@ -4,8 +4,6 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Tacet } from '../../agent/main.ts';
-import { encodePcma } from '../../media/codec/g711.ts';
-import { dialled } from '../media/dtmf/dual-tone.ts';
 import { callAudio, g711Of, type KeyPress } from '../peers/pcap.ts';
 import { pcma, pcmu, Sipp, runSipp, telephoneEvent, type SippKeys, type SippOptions } from '../peers/sipp.ts';
 import { findIn, levels, readWav } from '../peers/wav.ts';
@@ -117,48 +115,6 @@ test('two recorded sides that said the same at the same time stay within 20 ms o
   const { offsetMs, likeness } = findIn(channels[1]!, piece);
   expect(likeness).toBeGreaterThan(0.9);
   expect(Math.abs(offsetMs - 1_000)).toBeLessThan(20);
-});
-
-test.each([
-  ['during the announcement', 400],
-  ['in the grace after it', promptMs + 100],
-])('a refusal by key %s leaves nothing in the store', async (_when, atMs) => {
-  await using site = await selectingSite();
-  await using tacet = await site.start();
-  await call(site, tacet, { press: [{ digit: '2', atMs }] });
-  expect(await site.recordings()).toEqual([]);
-  const events = await site.events();
-  expect(events.find(({ kind }) => kind === 'call.refused')).toMatchObject({ by: { by: 'key', digit: '2' } });
-  expect(events.some(({ kind }) => kind === 'recording.allowed')).toBe(false);
-  expect(events.at(-1)).toMatchObject({
-    kind: 'call.ended',
-    outcome: 'refused',
-    answered: true,
-    recorded: false,
-  });
-  expect(await soundness(site)).toMatch(/^sound/u);
-});
-
-test.each([
-  ['during the announcement', 400],
-  ['in the conversation', 2_600],
-])('a refusal by a tone in the audio, from a caller without telephone-event, %s', async (_when, atMs) => {
-  await using site = await selectingSite();
-  await using tacet = await site.start();
-  const tone = encodePcma(dialled(['2'], { onMs: 100, offMs: 40, lowDbm0: -10, highDbm0: -8 }, () => 0));
-  const said = new Uint8Array(8 * atMs + tone.length).fill(0xd5);
-  said.set(tone, 8 * atMs);
-  const audio = callAudio({ g711: said, durationMs: 3_500 });
-  await call(site, tacet, { caller: { formats: [pcma], audio } });
-  expect(await site.recordings()).toEqual([]);
-  const events = await site.events();
-  expect(events.find(({ kind }) => kind === 'call.refused')).toMatchObject({ by: { by: 'key', digit: '2' } });
-  expect(events.at(-1)).toMatchObject({
-    kind: 'call.ended',
-    outcome: 'refused',
-    answered: true,
-    recorded: false,
-  });
 });
 
 test('a refusal in the conversation stops and destroys what was kept, with a receipt, and the call goes on', async () => {

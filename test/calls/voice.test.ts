@@ -3,6 +3,7 @@
  * voices is the real one.
  */
 import { expect, test } from 'vitest';
+import { encodePcma } from '../../media/codec/g711.ts';
 import { loadPrompt } from '../../media/prompts/load.ts';
 import { renderTone } from '../../media/prompts/tones.ts';
 import { freePortRange } from '../peers/free-port.ts';
@@ -15,10 +16,14 @@ const speech = new URL('../../config/prompts/demo/caller-fr.wav', import.meta.ur
 
 /** One call whose caller says so many milliseconds of speech from an instant on. */
 async function call(campaign: object, fromMs: number, saidMs: number) {
+  return hearing(campaign, fromMs, (await g711Of(speech)).subarray(0, 8 * saidMs));
+}
+
+/** One call from whose caller this audio comes from an instant on. */
+async function hearing(campaign: object, fromMs: number, audio: Uint8Array) {
   const site = await selectingSite({ campaign: { refusalVoice: 'any-speech', ...campaign } });
-  const said = (await g711Of(speech)).subarray(0, 8 * saidMs);
-  const g711 = new Uint8Array(8 * (fromMs + saidMs)).fill(0xd5);
-  g711.set(said, 8 * fromMs);
+  const g711 = new Uint8Array(8 * fromMs + audio.length).fill(0xd5);
+  g711.set(audio, 8 * fromMs);
   const { events } = await playCall(site, {
     caller: Scenario.caller()
       .answered()
@@ -54,13 +59,30 @@ test('who is silent until then is recorded, and what is said later is the conver
   expect(kindsOf(events)).not.toContain('call.refused');
 });
 
-test('where a yes is asked for, what is said is none, and no refusal either', async () => {
-  const { events, recordings } = await call(
-    { market: 'DE', announcement: { consentPrompt: './prompt.wav', consentGraceMs: 400 } },
-    200,
-    700,
-  );
+/** Broken chords with their overtones, as music on hold has them. */
+function music(ms: number): Uint8Array {
+  const roots = [262, 220, 175, 196];
+  const sample = (at: number): number => {
+    const root = roots[Math.floor(at / 4_000) % roots.length]!;
+    const note = root * [1, 1.25, 1.5, 2][Math.floor(at / 1_000) % 4]!;
+    const fades = Math.exp(-(at % 1_000) / 700);
+    return (
+      fades *
+      [1, 2, 3].reduce((sum, part) => sum + Math.sin((2 * Math.PI * note * part * at) / 8_000) / part, 0)
+    );
+  };
+  return encodePcma(Int16Array.from({ length: 8 * ms }, (_, at) => 7_000 * sample(at)));
+}
+
+test.each([
+  ['words', async () => (await g711Of(speech)).subarray(0, 8 * 700)],
+  ['silence', () => Promise.resolve(new Uint8Array())],
+  ['music', () => Promise.resolve(music(promptMs + 2_000))],
+])('where a yes is asked for, %s: that is none, and no refusal either', async (_, audio) => {
+  const campaign = { market: 'DE', announcement: { consentPrompt: './prompt.wav', consentGraceMs: 400 } };
+  const { events, recordings } = await hearing(campaign, 200, await audio());
   expect(recordings).toEqual([]);
+  expect(kindsOf(events)).not.toContain('recording.allowed');
   expect(kindsOf(events)).not.toContain('call.refused');
 });
 
