@@ -3,9 +3,10 @@
  * call has for it, so that the call knows plain RTP alone. One call cannot do both: of two far ends that have keys the
  * server hands each the key of the other.
  *
- * The keys that the far end is told are the server's. A gateway serves one key of the far end and no other: another key may be
+ * The keys that the far end is told are the server's. Whoever offers another key than before gets another gateway: it may be
  * another telephone, which counts our packets from nought (RFC 3711 section 3.3.1).
  */
+import { SdpRefused } from '../plane.ts';
 import type { Latching } from '../relay/messages.ts';
 import type { Place } from '../relay/negotiation.ts';
 import { readAudio } from '../sdp/audio.ts';
@@ -43,7 +44,7 @@ export class SrtpGateway {
     return new SrtpGateway(call, inner, offered);
   }
 
-  /** The key that the server sends with under a suite. @throws NgIncomplete when it does not speak it */
+  /** The key that the server sends with under a suite. @throws SdpRefused when it does not speak it: the call passes without us */
   keyOf(suite: Suite): MasterKey {
     return this.#lineOf(suite).key;
   }
@@ -82,7 +83,8 @@ export class SrtpGateway {
 
   #lineOf(suite: Suite): CryptoLine {
     const line = this.#lines.find((each) => each.suite === suite);
-    if (line === undefined) throw new NgIncomplete(this.#call.server.name, `a key for ${suite.name}`);
+    if (line === undefined)
+      throw new SdpRefused('transport', `rtpengine ${this.#call.server.name} does not speak ${suite.name}`);
     return line;
   }
 }

@@ -6,12 +6,16 @@ import type { CallId } from '../../../config/units.ts';
 import { decodeBatch } from '../../../media/fork/batch.ts';
 import { SdpRefused } from '../../../media/plane.ts';
 import { encodeAll } from '../../../media/prompts/encoded.ts';
+import { NgClient } from '../../../media/rtpengine/ng.ts';
+import { NgIncomplete } from '../../../media/rtpengine/ng-call.ts';
 import { openRtpengine, type RtpenginePlane } from '../../../media/rtpengine/rtpengine.ts';
+import { SrtpGateway } from '../../../media/rtpengine/srtp-gateway.ts';
 import { MasterKey } from '../../../media/srtp/keys.ts';
 import { SrtpReceiver, SrtpSender } from '../../../media/srtp/srtp.ts';
 import { suites, type SuiteName } from '../../../media/srtp/suites.ts';
 import { rtpPacket } from '../../peers/pcap.ts';
 import { RtpengineUnderTest } from '../../peers/rtpengine.ts';
+import { fakeEngine } from './fake-engine.ts';
 
 const call = 'call-1' as CallId;
 const never = new AbortController().signal;
@@ -224,4 +228,21 @@ test('no media without keys where they are required, none with them where they a
   await expect(session.caller.answer(marked, undefined, 'accept')).rejects.toThrow(SdpRefused);
   await session.agent.offer('sendrecv', 'require');
   await expect(session.agent.accept(caller.sdp())).rejects.toThrow(SdpRefused);
+});
+
+test('a server that does not speak a suite, or changes the key that it told, carries no such call', async () => {
+  let byte = 1;
+  await using there = await telephone();
+  await using engine = await fakeEngine(() => ({ result: 'ok', sdp: there.sdp(keys(anySuite, 1, byte++)) }));
+  using server = new NgClient(engine.address);
+  const gateway = await SrtpGateway.open(server, 'call', { address: '127.0.0.1', port: 9 }, 'signalled');
+  expect(() => gateway.keyOf(suites.AEAD_AES_256_GCM)).toThrow(SdpRefused);
+  const suite = suites[anySuite];
+  const own = gateway.keyOf(suite);
+  const theirs = MasterKey.take(keys().own);
+  const codec = { name: 'PCMA', payloadType: 8, fmtp: undefined } as const;
+  const far = { address: '127.0.0.1', port: 9, codec, event: undefined, direction: 'sendrecv' } as const;
+  await expect(gateway.agree(far, { suite, tag: 1, own, theirs, mkiBytes: 0 })).rejects.toThrow(NgIncomplete);
+  await gateway.end();
+  expect(new Uint8Array(own.memory).every((each) => each === 0)).toBe(true);
 });
