@@ -35,9 +35,9 @@ export interface Alignment {
   undecoded: string[];
   /**
    * Both sides' samples in turn, the caller's first, in pieces as long as the memory that is lent for them, each of which
-   * is good until the next is asked for. Once.
+   * is good until the next is asked for. Once; the wait is for decoders.
    */
-  audio: (memory: Int16Array<ArrayBuffer>) => Generator<Int16Array<ArrayBuffer>>;
+  audio: (memory: Int16Array<ArrayBuffer>) => Promise<Generator<Int16Array<ArrayBuffer>>>;
 }
 
 export interface AlignmentInput {
@@ -82,7 +82,10 @@ export function align({ batches, gaps, codecs, startedAt, endedAt }: AlignmentIn
     },
     firstPacketAt: heard.firstPacketAt,
     undecoded: heard.undecoded,
-    audio: (memory) => audioOf(tracks, length, memory),
+    audio: async (memory) => {
+      await Promise.all([tracks.caller.open(), tracks.agent.open()]);
+      return audioOf(tracks, length, memory);
+    },
   };
 }
 

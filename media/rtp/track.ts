@@ -4,7 +4,8 @@
  * moves no sample; where the timestamps begin on the time line is told by the arrivals. No packet comes early: the least
  * delay of a window is the line itself, and all above it jitter.
  */
-import { decodeOpus } from '../codec/opus.ts';
+import { OpusStream } from '../codec/opus.ts';
+import { opusMs } from '../codec/opus-packet.ts';
 import { decoderOf, samplesPerByte, type DecodedCodec, type SampleRate } from '../codec/decode.ts';
 import { isG711 } from '../codec/formats.ts';
 import { decodeInto } from '../codec/g711.ts';
@@ -15,6 +16,12 @@ const windowMs = 10_000;
 const stepMs = 5;
 /** The least delay of fewer packets than this is chance: half a second of them. */
 const tellingPackets = 25;
+
+/**
+ * Decoders of Opus a side, one for each run of packets: each claims tens of megabytes of addresses, and a far end that begins its
+ * stream anew without end must not have more of them. What comes after goes on with the last.
+ */
+const mostOpusStreams = 16;
 
 /** Audio from one sample to before another. */
 export interface Stretch {
@@ -36,7 +43,7 @@ interface Run {
   live: number[];
   /** Audio of packets that are decoded before their piece is over. */
   audio: Map<number, Int16Array>;
-  /** A decoder that remembers; undefined where the audio is all there or each byte is a sample. */
+  /** A decoder that remembers; undefined where each byte is a sample. */
   decode: ((payload: Uint8Array) => Int16Array) | undefined;
 }
 
@@ -48,6 +55,7 @@ export class Track {
   readonly #rows: PacketRows;
   readonly #batches: BatchList;
   readonly #runs: Run[];
+  readonly #rate: SampleRate;
   readonly #stretches: Stretch[] = [];
   #batchNumber = -1;
   #batch: Uint8Array = new Uint8Array(0);
@@ -56,6 +64,7 @@ export class Track {
   constructor({ rows, segments }: HeardSide, batches: BatchList, rate: SampleRate) {
     this.#rows = rows;
     this.#batches = batches;
+    this.#rate = rate;
     this.#runs = segments.map((segment) => this.#runOf(segment, rate));
     for (const { places, lengths } of this.#runs)
       for (const [at, place] of places.entries()) this.#cover(Math.max(0, place), place + lengths[at]!);
@@ -71,6 +80,18 @@ export class Track {
       else joined.push({ from, to });
     }
     return joined;
+  }
+
+  /** What a decoder needs to begin; before the first piece is rendered. */
+  async open(): Promise<void> {
+    const inOpus = this.#runs.filter(({ codec }) => codec === 'OPUS');
+    const streams = await Promise.all(
+      inOpus.slice(0, mostOpusStreams).map(() => OpusStream.open(this.#rate)),
+    );
+    for (const [at, run] of inOpus.entries()) {
+      const stream = streams[Math.min(at, streams.length - 1)]!;
+      run.decode = (payload) => stream.decode(payload);
+    }
   }
 
   /**
@@ -120,20 +141,18 @@ export class Track {
     const samplesPerMs = rate / 1_000;
     const places = new Int32Array(rows.length);
     const lengths = new Int32Array(rows.length);
-    const audio = new Map<number, Int16Array>();
-    if (codec === 'OPUS') {
-      const payloads = Array.from(rows, (row) => this.#payload(row));
-      for (const [at, samples] of decodeOpus(payloads, rate).entries()) audio.set(at, samples);
-    }
     for (let at = 0; at < rows.length; at++) {
       const row = rows[at]!;
       places[at] = Math.round((sentMs[row]! + lines[windowOf(sentMs[row]!)]!) * samplesPerMs);
-      lengths[at] = codec === 'OPUS' ? audio.get(at)!.length : bytes[row]! * samplesPerByte(codec, rate);
+      lengths[at] =
+        codec === 'OPUS'
+          ? opusMs(this.#payload(row)) * samplesPerMs
+          : bytes[row]! * samplesPerByte(codec, rate);
     }
     const least = places.slice();
     for (let at = least.length - 2; at >= 0; at--) least[at] = Math.min(least[at]!, least[at + 1]!);
     const decode = codec === 'OPUS' ? undefined : decoderOf(codec, rate);
-    return { codec, rows, places, lengths, least, next: 0, live: [], audio, decode };
+    return { codec, rows, places, lengths, least, next: 0, live: [], audio: new Map(), decode };
   }
 
   #payload(row: number): Uint8Array {

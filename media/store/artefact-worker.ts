@@ -12,11 +12,13 @@ const niceness = 5;
 // On Linux a priority is a thread's own (setpriority(2), "C library/kernel differences").
 setPriority(0, niceness);
 
-parentPort!.on('message', (order: ArtefactOrder) => parentPort!.postMessage(make(order)));
+parentPort!.on('message', (order: ArtefactOrder) => {
+  void make(order).then((made) => parentPort!.postMessage(made));
+});
 
-function make(order: ArtefactOrder): Made {
+async function make(order: ArtefactOrder): Promise<Made> {
   try {
-    return { details: makeArtefact(order) };
+    return { details: await makeArtefact(order) };
   } catch (error) {
     return { problem: messageOf(error) };
   }

@@ -27,7 +27,7 @@ export interface ArtefactOrder {
  *
  * @throws SealedFileBroken, BatchMalformed
  */
-export function makeArtefact(order: ArtefactOrder): RecordingDetails {
+export async function makeArtefact(order: ArtefactOrder): Promise<RecordingDetails> {
   const { header, key, journalPath, audioPath, metadataPath } = order;
   using journal = existsSync(journalPath) ? openJournal(journalPath, key) : undefined;
   const end = journal?.end;
@@ -40,7 +40,7 @@ export function makeArtefact(order: ArtefactOrder): RecordingDetails {
     endedAt: end?.totals.stoppedAt,
   });
   const hash = createHash('sha256');
-  writeSealed(audioPath, key, 'audio', stereoWav(aligned, hash));
+  writeSealed(audioPath, key, 'audio', stereoWav(aligned, await aligned.audio(memory), hash));
   const details = {
     end,
     durationMs: aligned.durationMs,
@@ -57,11 +57,15 @@ export function makeArtefact(order: ArtefactOrder): RecordingDetails {
 }
 
 /** The file's pieces, each of which goes into its hash. */
-function* stereoWav({ rate, length, audio }: Alignment, hash: Hash): Generator<Uint8Array> {
+function* stereoWav(
+  { rate, length }: Alignment,
+  audio: Iterable<Int16Array<ArrayBuffer>>,
+  hash: Hash,
+): Generator<Uint8Array> {
   const header = stereoWavHeader(rate, length);
   hash.update(header);
   yield header;
-  for (const samples of audio(memory)) {
+  for (const samples of audio) {
     // Little-endian as the file is, on every machine that Node runs on.
     const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
     hash.update(bytes);

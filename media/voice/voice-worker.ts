@@ -5,6 +5,7 @@ import type { Language } from '../../config/schema/values.ts';
 import type { CodecName } from '../codec/formats.ts';
 import { decodePcma, decodePcmu } from '../codec/g711.ts';
 import { G722Decoder } from '../codec/g722.ts';
+import { OpusStream } from '../codec/opus.ts';
 import type { SaidAudio } from '../plane.ts';
 import { AnySpeech } from './any-speech.ts';
 import type { RecogniserPlace, VoiceOrder, VoiceReport } from './messages.ts';
@@ -22,9 +23,23 @@ interface Listener {
 }
 
 const listeners = new Map<number, Listener>();
+/** Open before the first packet of the next call in Opus asks for it. */
+let spareOpus: OpusStream | undefined;
+
+/** @returns undefined for the millisecond in which several calls begin at once */
+function takeOpus(): OpusStream | undefined {
+  const taken = spareOpus;
+  spareOpus = undefined;
+  if (taken !== undefined) void openSpareOpus();
+  return taken;
+}
+
+async function openSpareOpus(): Promise<void> {
+  spareOpus = await OpusStream.open(8_000);
+}
 
 try {
-  const model = await loadSpeechModel();
+  const [model] = await Promise.all([loadSpeechModel(), openSpareOpus()]);
   main.on('message', (order: VoiceOrder) => {
     const listener = listeners.get(order.id);
     switch (order.do) {
@@ -54,9 +69,9 @@ try {
 }
 
 function listen(id: number, { speech, audio, recogniser }: Listener): void {
-  const wideband = new G722Decoder();
+  const decode = decoder();
   audio.on('message', ({ codec, payload, at }: SaidAudio) => {
-    const samples = decode(codec, payload, wideband);
+    const samples = decode(codec, payload);
     if (samples === undefined) return;
     recogniser?.hear(samples, at);
     if (recogniser?.minds(at) === false) return;
@@ -80,24 +95,30 @@ function recogniserFor(id: number, language: Language): Recogniser | undefined {
   });
 }
 
-/** At 8 kHz; undefined in a codec in which nobody is understood here. */
-function decode(codec: CodecName, payload: Uint8Array, wideband: G722Decoder): Int16Array | undefined {
-  switch (codec) {
-    case 'PCMA':
-      return decodePcma(payload);
-    case 'PCMU':
-      return decodePcmu(payload);
-    case 'G722': {
-      const twice = wideband.decode(payload);
-      return Int16Array.from(
-        { length: twice.length >> 1 },
-        (_, at) => (twice[2 * at]! + twice[2 * at + 1]!) / 2,
-      );
+/** One party's audio at 8 kHz; undefined in a codec in which nobody is understood here. */
+function decoder(): (codec: CodecName, payload: Uint8Array) => Int16Array | undefined {
+  const wideband = new G722Decoder();
+  let opus: OpusStream | undefined;
+  return (codec, payload) => {
+    switch (codec) {
+      case 'PCMA':
+        return decodePcma(payload);
+      case 'PCMU':
+        return decodePcmu(payload);
+      case 'G722': {
+        const twice = wideband.decode(payload);
+        return Int16Array.from(
+          { length: twice.length >> 1 },
+          (_, at) => (twice[2 * at]! + twice[2 * at + 1]!) / 2,
+        );
+      }
+      case 'OPUS':
+        opus ??= takeOpus();
+        return opus?.decode(payload);
+      case 'G729':
+        return undefined;
     }
-    case 'OPUS':
-    case 'G729':
-      return undefined;
-  }
+  };
 }
 
 function asFractions(samples: Int16Array): Float32Array {

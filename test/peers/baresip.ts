@@ -18,7 +18,7 @@ export interface PhoneOptions {
   lastsMs?: number;
   /** Silence before it speaks. */
   waitsMs?: number;
-  codec?: 'pcma' | 'pcmu';
+  codec?: 'pcma' | 'pcmu' | 'opus';
   /** Keys in SDP: `wished` offers them under RTP/AVP, `demanded` takes no call without. */
   srtp?: 'wished' | 'demanded';
   /** Picks up by itself. */
@@ -31,6 +31,12 @@ export interface PhoneEvent {
   param: string | undefined;
 }
 
+/** As baresip calls them, and the samples a millisecond of its sound files. */
+const codecs = {
+  pcma: { name: 'pcma', samplesPerMs: 8 },
+  pcmu: { name: 'pcmu', samplesPerMs: 8 },
+  opus: { name: 'opus/48000/2', samplesPerMs: 96 },
+};
 const encryption = { none: '', wished: ';mediaenc=srtp', demanded: ';mediaenc=srtp-mand' };
 const modules = '/usr/lib/baresip/modules';
 
@@ -40,6 +46,7 @@ export class Phone implements AsyncDisposable {
   readonly uri: string;
   readonly events: PhoneEvent[] = [];
   readonly #folder: TemporaryFolder;
+  readonly #samplesPerMs: number;
   readonly #program: Program;
   readonly #control: Socket;
   readonly #replies = new Map<string, (reply: { ok: boolean; data: string }) => void>();
@@ -51,11 +58,12 @@ export class Phone implements AsyncDisposable {
     control: Socket,
     folder: TemporaryFolder,
     port: number,
-    user: string,
+    { user, codec = 'pcma' }: PhoneOptions,
   ) {
     this.#program = program;
     this.#control = control;
     this.#folder = folder;
+    this.#samplesPerMs = codecs[codec].samplesPerMs;
     this.port = port;
     this.uri = `sip:${user}@127.0.0.1:${port}`;
     control.on('data', (bytes) => this.#read(bytes));
@@ -75,7 +83,7 @@ export class Phone implements AsyncDisposable {
       await program.printed(/baresip is ready/u);
       const control = connect(controlPort, '127.0.0.1');
       await once(control, 'connect');
-      return new Phone(program, control, folder, port, options.user);
+      return new Phone(program, control, folder, port, options);
     } catch (error) {
       await program?.stop();
       await folder[Symbol.asyncDispose]();
@@ -150,7 +158,7 @@ export class Phone implements AsyncDisposable {
           async (file) => (await stat(file)).size,
           () => 0,
         );
-        return size - header >= ms * 16 ? true : undefined;
+        return size - header >= 2 * ms * this.#samplesPerMs ? true : undefined;
       },
       timeoutMs,
       `${ms} ms of sound`,
@@ -222,6 +230,7 @@ async function prepare(
   const rtp = await freePortRange(8);
   const uses = ['g711', 'aufile', 'aubridge', 'sndfile', 'stdio', 'auconv', 'auresamp'];
   if (options.srtp !== undefined) uses.push('srtp');
+  if (options.codec === 'opus') uses.push('opus');
   const config = [
     `sip_listen 127.0.0.1:${port}`,
     // By address: its look-up by name passes over the loopback interface on some kernels.
@@ -242,7 +251,7 @@ async function prepare(
     `ctrl_tcp_listen 127.0.0.1:${controlPort}`,
     `snd_path ${sounds}`,
   ];
-  const account = `<sip:${options.user}@127.0.0.1:${port}>;regint=0;answermode=${options.answers ?? 'manual'};audio_codecs=${options.codec ?? 'pcma'}${encryption[options.srtp ?? 'none']}`;
+  const account = `<sip:${options.user}@127.0.0.1:${port}>;regint=0;answermode=${options.answers ?? 'manual'};audio_codecs=${codecs[options.codec ?? 'pcma'].name}${encryption[options.srtp ?? 'none']}`;
   await writeFile(join(folder, 'config'), `${config.join('\n')}\n`);
   await writeFile(join(folder, 'accounts'), `${account}\n`);
   await writeFile(join(folder, 'contacts'), '');

@@ -58,13 +58,13 @@ function aligned(packets: BatchedPacket[], lastsMs: number) {
   });
 }
 
-test('lost packets are silence of the right length, and listed', () => {
+test('lost packets are silence of the right length, and listed', async () => {
   const result = aligned(
     [0, 1, 2, 5, 6].map((turn) => packet({ turn })),
     140,
   );
   const { gaps, storedMs } = result;
-  const samples = samplesOf(result);
+  const samples = await samplesOf(result);
   expect(gaps.filter(({ side }) => side === 'caller')).toEqual([
     { side: 'caller', fromMs: 60, toMs: 100, kind: 'lost' },
   ]);
@@ -106,7 +106,7 @@ function randomOf(seed: number): () => number {
   };
 }
 
-test('over an hour at 100 ppm, 3 % loss and 60 ms jitter the sides stay within 20 ms of each other', () => {
+test('over an hour at 100 ppm, 3 % loss and 60 ms jitter the sides stay within 20 ms of each other', async () => {
   const turns = 3_600 * 50;
   const random = randomOf(7);
   const marks = [0, Math.floor(turns / 2), turns - 100];
@@ -123,7 +123,7 @@ test('over an hour at 100 ppm, 3 % loss and 60 ms jitter the sides stay within 2
       packets.push(packet({ side, turn, ppm, lateMs, level: inMark ? 12_000 : 100 }));
     }
   }
-  const samples = samplesOf(aligned(packets, turns * 20), 262_144);
+  const samples = await samplesOf(aligned(packets, turns * 20), 262_144);
   for (const mark of marks) {
     const near = Math.max(0, mark * 160 - 8_000);
     const found = (['caller', 'agent'] as const).map((side) =>
@@ -153,7 +153,7 @@ test('keys are not audio, and a codec that is not ours is named', () => {
   expect(result.undecoded).toEqual(['payload type 96']);
 });
 
-test('the audio is the same in whatever pieces it is asked for', () => {
+test('the audio is the same in whatever pieces it is asked for', async () => {
   const random = randomOf(11);
   const packets = Array.from({ length: 400 }, (_, turn) =>
     packet({
@@ -163,7 +163,7 @@ test('the audio is the same in whatever pieces it is asked for', () => {
       level: 200 + turn,
     }),
   ).toSorted((a, b) => a.arrivedAt - b.arrivedAt);
-  const whole = samplesOf(aligned(packets, 9_000), 1_000_000);
+  const whole = await samplesOf(aligned(packets, 9_000), 1_000_000);
   for (const pieceSamples of [1, 159, 160, 4_001])
-    expect(samplesOf(aligned(packets, 9_000), pieceSamples)).toEqual(whole);
+    expect(await samplesOf(aligned(packets, 9_000), pieceSamples)).toEqual(whole);
 });

@@ -5,6 +5,11 @@ import type { EpochMicros } from '../../../config/units.ts';
 import type { SaidAudio } from '../../../media/plane.ts';
 import type { HeardSpeech } from '../../../media/voice/any-speech.ts';
 import { Voices } from '../../../media/voice/voices.ts';
+import { decodePcma } from '../../../media/codec/g711.ts';
+import { G722Encoder } from '../../../media/codec/g722.ts';
+import { encodeOpus } from '../../../media/codec/opus.ts';
+import { doubleWhole } from '../../../media/codec/resample.ts';
+import type { CodecName } from '../../../media/codec/formats.ts';
 import { g711Of } from '../../peers/pcap.ts';
 
 const speech = new URL('../../../config/prompts/demo/caller-fr.wav', import.meta.url).pathname;
@@ -23,17 +28,20 @@ function side() {
         },
       };
     },
-    say(bytes: Uint8Array, at: number) {
-      for (let from = 0; from < bytes.length; from += 160) {
-        const payload = bytes.slice(from, from + 160);
-        held.port!.postMessage({
-          codec: 'PCMA',
-          payload,
-          at: (at + from) as EpochMicros,
-        } satisfies SaidAudio);
+    /** Packets of 20 ms, sent at once; their arrivals tell how many samples of 8 kHz came before. */
+    say(packets: readonly Uint8Array[], at: number, codec: CodecName = 'PCMA') {
+      for (const [index, payload] of packets.entries()) {
+        const said: SaidAudio = { codec, payload, at: (at + index * 160) as EpochMicros };
+        held.port!.postMessage(said);
       }
     },
   };
+}
+
+function inPackets(bytes: Uint8Array): Uint8Array[] {
+  return Array.from({ length: Math.ceil(bytes.length / 160) }, (_, at) =>
+    bytes.slice(at * 160, (at + 1) * 160),
+  );
 }
 
 test('of two who are listened to, the one who speaks is heard, once, with its time', async () => {
@@ -44,14 +52,32 @@ test('of two who are listened to, the one who speaks is heard, once, with its ti
   const [silent, speaking] = [side(), side()];
   using quiet = voices.listen(silent);
   using heard = voices.listen(speaking);
-  silent.say(new Uint8Array(16_000).fill(0xd5), 0);
-  speaking.say(new Uint8Array(await g711Of(speech)), 1_000);
+  silent.say(inPackets(new Uint8Array(16_000).fill(0xd5)), 0);
+  speaking.say(inPackets(await g711Of(speech)), 1_000);
   if (!heard.spoke.aborted) await once(heard.spoke, 'abort');
   const { score, at } = heard.spoke.reason as HeardSpeech;
   expect(score).toBeGreaterThan(0.5);
   expect(at).toBeGreaterThan(1_000);
   expect(quiet.spoke.aborted).toBe(false);
   expect(lost).toEqual([]);
+});
+
+test.each([
+  ['G722', (said: Int16Array) => inPackets(new G722Encoder().encode(doubleWhole(said)))],
+  ['OPUS', (said: Int16Array) => encodeOpus(said, 8_000)],
+] as const)('two who speak in %s at once are both heard, and silence is not', async (codec, encode) => {
+  await using voices = new Voices({ onLost: () => undefined });
+  await voices.ready;
+  const said = decodePcma(await g711Of(speech));
+  const [silent, first, second] = [side(), side(), side()];
+  using quiet = voices.listen(silent);
+  const heard = [voices.listen(first), voices.listen(second)];
+  silent.say(encode(new Int16Array(16_000)), 0, codec);
+  for (const each of [first, second]) each.say(encode(said), 0, codec);
+  for (const { spoke } of heard) if (!spoke.aborted) await once(spoke, 'abort');
+  expect(heard.map(({ spoke }) => (spoke.reason as HeardSpeech).score > 0.5)).toEqual([true, true]);
+  expect(quiet.spoke.aborted).toBe(false);
+  for (const each of heard) each[Symbol.dispose]();
 });
 
 test('who is let go is heard no more', async () => {
