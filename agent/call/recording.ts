@@ -81,6 +81,9 @@ export class Recording implements AsyncDisposable {
       controller: campaign.controller,
       law: constraint.packs,
       retainUntil,
+      ...(constraint.afterSignatureMonths === undefined
+        ? {}
+        : { afterSignatureMonths: constraint.afterSignatureMonths }),
     };
     const allowed = await means.ledger.append({ kind: 'recording.allowed', ...reasons });
     let stream: RecordingStream | undefined;

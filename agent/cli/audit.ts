@@ -3,6 +3,7 @@
  * was each draw the one that the counts allowed? What it is given it does not trust to be in agreement.
  */
 import type { LedgerEntry, LedgerEvent } from '../ledger/ledger.ts';
+import { retainAfterSignature } from '../law/retention.ts';
 import { contradictionOf } from './draws.ts';
 
 /** A recording as the store has it. */
@@ -18,6 +19,7 @@ export interface StoredRecording {
     law: string[];
     /** RFC 3339. */
     retainUntil: string;
+    afterSignatureMonths?: number;
     /** Hash of the ledger entry that allowed it. */
     allowedBy: string;
   };
@@ -25,11 +27,15 @@ export interface StoredRecording {
   state: 'open' | 'complete' | 'interrupted';
   /** Arrival of its first packet, microseconds since the Unix epoch; undefined when it holds none. */
   firstPacketAt: number | undefined;
+  /** The contract that it is kept for, longer than the header says. */
+  contract?: { signedOn: string; retainUntil: string } | undefined;
 }
 
 /** What the store keeps of a recording that it destroyed. */
 export interface StoredTombstone {
   recording: string;
+  /** RFC 3339. */
+  destroyedAt: string;
   proof: string;
 }
 
@@ -63,6 +69,7 @@ class Story {
   readonly refused = new Map<string, Told<'call.refused'>>();
   readonly consented = new Map<string, Told<'call.consented'>>();
   readonly allowed = new Map<string, Told<'recording.allowed'>>();
+  readonly retained = new Map<string, Told<'recording.retained'>>();
   readonly closed = new Map<string, Told<'recording.closed'>>();
   readonly failed = new Map<string, Told<'recording.failed'>>();
   readonly destroyed = new Map<string, Told<'recording.destroyed'>>();
@@ -87,6 +94,9 @@ class Story {
         return;
       case 'recording.allowed':
         this.allowed.set(event.recording, { entry, event });
+        return;
+      case 'recording.retained':
+        this.retained.set(event.recording, { entry, event });
         return;
       case 'recording.closed':
         this.closed.set(event.recording, { entry, event });
@@ -137,7 +147,7 @@ function drawFindings(event: Of<'call.decided'>): Finding[] {
 
 /** Whether a stored recording has everything that it may be kept for. */
 function storedFindings(
-  { header, firstPacketAt }: StoredRecording,
+  { header, firstPacketAt, contract }: StoredRecording,
   story: Story,
   tombstones: ReadonlyMap<string, StoredTombstone>,
   now: Date,
@@ -147,7 +157,8 @@ function storedFindings(
   const say = (reason: string): unknown => findings.push({ recording, call, reason });
   if (story.destroyed.has(recording)) say('was destroyed according to the ledger, but is in the store');
   if (tombstones.has(recording)) say('has a tombstone, but is in the store');
-  if (new Date(header.retainUntil) < now) say(`is overdue: it was to be erased by ${header.retainUntil}`);
+  const { retainUntil } = contract ?? header;
+  if (new Date(retainUntil) < now) say(`is overdue: it was to be erased by ${retainUntil}`);
   const allowed = story.allowed.get(recording);
   if (allowed === undefined) {
     say('was never allowed by the ledger');
@@ -155,6 +166,8 @@ function storedFindings(
   }
   if (allowed.entry.hash !== header.allowedBy) say('names another ledger entry than the one that allowed it');
   for (const difference of differences(header, allowed.event)) say(difference);
+  for (const doubt of contractDoubts(contract, story.retained.get(recording)?.event, allowed.event))
+    say(doubt);
   const decided = story.decided.get(call);
   if (decided?.event.selected !== true && !story.ordered.has(call)) say('is of a call that was not selected');
   else if (decided !== undefined && decided.entry.sequence > allowed.entry.sequence)
@@ -184,12 +197,37 @@ function differences(header: StoredRecording['header'], allowed: Of<'recording.a
     .filter((key) => header[key] !== allowed[key])
     .map((key) => `says ${key} "${header[key]}", the ledger allowed "${allowed[key]}"`);
   if (header.law.join() !== allowed.law.join()) changed.push('names other laws than the ledger');
+  if (header.afterSignatureMonths !== allowed.afterSignatureMonths)
+    changed.push('names another time after a signature than the ledger');
   if (new Date(header.retainUntil) > new Date(allowed.retainUntil)) {
     changed.push(
       `is kept until ${header.retainUntil}, longer than the ledger allowed (${allowed.retainUntil})`,
     );
   }
   return changed;
+}
+
+/** Whether a recording is kept for a contract as long as its law says, and as the ledger was told. */
+function contractDoubts(
+  contract: StoredRecording['contract'],
+  retained: Of<'recording.retained'> | undefined,
+  { retainUntil, afterSignatureMonths }: Of<'recording.allowed'>,
+): string[] {
+  if (contract === undefined && retained === undefined) return [];
+  if (retained === undefined)
+    return ['is kept for a contract that the ledger does not know (or not yet, while no agent runs)'];
+  const { signedOn } = retained;
+  if (afterSignatureMonths === undefined) return ['is kept for a contract, which its law does not ask for'];
+  const doubts: string[] = [];
+  if (retained.retainUntil !== retainAfterSignature(signedOn, afterSignatureMonths))
+    doubts.push(`is kept until ${retained.retainUntil}, not ${afterSignatureMonths} months from ${signedOn}`);
+  if (signedOn > retainUntil.slice(0, 10))
+    doubts.push(`is kept for a contract of ${signedOn}, when it was to be erased by ${retainUntil}`);
+  if (contract?.retainUntil !== retained.retainUntil) {
+    const kept = contract?.retainUntil ?? retainUntil;
+    doubts.push(`is kept until ${kept} by the store, but for its contract until ${retained.retainUntil}`);
+  }
+  return doubts;
 }
 
 /** Whether what was allowed came to an end, and whether the end is the one that the store shows. */
@@ -203,6 +241,7 @@ function endFindings(
   const say = (reason: string): Finding[] => [{ recording, call, reason }];
   const tombstone = tombstones.get(recording);
   const destroyed = story.destroyed.get(recording)?.event;
+  const contract = story.retained.get(recording)?.event;
   if (destroyed !== undefined) {
     if (tombstone === undefined) {
       return stored.has(recording)
@@ -213,9 +252,13 @@ function endFindings(
       ? []
       : say('has another proof of its destruction in the ledger than in the store');
   }
+  if (contract !== undefined && tombstone !== undefined && tombstone.destroyedAt < contract.retainUntil)
+    return say(
+      `was erased at ${tombstone.destroyedAt}, though its contract keeps it until ${contract.retainUntil}`,
+    );
   if (stored.has(recording) || tombstone !== undefined || story.failed.has(recording)) return [];
   if (story.closed.has(recording)) {
-    return new Date(retainUntil) < now
+    return new Date(contract?.retainUntil ?? retainUntil) < now
       ? []
       : say('was closed, but is not in the store (lost, or still in the spool)');
   }

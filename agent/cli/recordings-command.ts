@@ -3,15 +3,19 @@ import { writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 import { loadConfig } from '../../config/load.ts';
 import type { RecordingId } from '../../config/units.ts';
 import { captureOf } from '../../media/rtp/capture.ts';
+import { retainUntilOf } from '../../media/store/catalogue.ts';
 import { openStoreReader, type StoredRecording } from '../../media/store/reader.ts';
 import { owe } from '../ledger/owed.ts';
+import { keepContract } from './keep-contract.ts';
 import { configPath } from './options.ts';
 
 const usage =
-  'usage: tacet recordings list [--json] | export ID --reason TEXT [--rtp] --out FILE   [--config FILE]';
+  'usage: tacet recordings list [--json] | export ID --reason TEXT [--rtp] --out FILE | ' +
+  'keep ID --contract REFERENCE --signed YYYY-MM-DD   [--config FILE]';
 
 export async function recordings(words: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -19,10 +23,12 @@ export async function recordings(words: string[]): Promise<number> {
     allowPositionals: true,
     options: {
       config: { type: 'string' },
+      contract: { type: 'string' },
       json: { type: 'boolean' },
       out: { type: 'string' },
       reason: { type: 'string' },
       rtp: { type: 'boolean' },
+      signed: { type: 'string' },
     },
   });
   const { config, directory } = await loadConfig(configPath(values.config));
@@ -34,11 +40,24 @@ export async function recordings(words: string[]): Promise<number> {
     console.log(values.json === true ? JSON.stringify(rows) : renderList(rows));
     return 0;
   }
-  const { out, reason = '' } = values;
+  const { out, reason = '', contract = '', signed = '' } = values;
+  const by = userInfo().username;
+  if (
+    what === 'keep' &&
+    id !== undefined &&
+    contract.trim() !== '' &&
+    z.iso.date().safeParse(signed).success
+  ) {
+    const signature = { recording: id, signedOn: signed, reference: contract, by };
+    const until = await keepContract(dataDir, signature, new Date());
+    console.log(
+      `recording ${id}: kept until ${until} for contract ${contract} (said by ${by}, which the running agent writes into the ledger)`,
+    );
+    return 0;
+  }
   if (what === 'export' && id !== undefined && out !== undefined && reason.trim() !== '') {
     const packets = values.rtp === true;
     const bytes = packets ? captureOf(reader.packets(id)) : reader.read(id);
-    const by = userInfo().username;
     const exportedAt = new Date().toISOString();
     await owe(dataDir, { kind: 'recording.exported', recording: id as RecordingId, by, reason, exportedAt });
     await writeFile(out, bytes, { mode: 0o600 });
@@ -56,15 +75,16 @@ export async function recordings(words: string[]): Promise<number> {
 
 function renderList(rows: readonly StoredRecording[]): string {
   if (rows.length === 0) return 'no recordings';
-  const lines = rows.map(({ header, state, details }) =>
-    [
+  const lines = rows.map((row) => {
+    const { header, state, details } = row;
+    return [
       header.recording,
       new Date(header.startedAt / 1_000).toISOString(),
       header.campaign,
       state,
       details === undefined ? '-' : `${(details.durationMs / 1_000).toFixed(1)} s`,
-      `until ${header.retainUntil.slice(0, 10)}`,
-    ].join('  '),
-  );
+      `until ${retainUntilOf(row).slice(0, 10)}`,
+    ].join('  ');
+  });
   return lines.join('\n');
 }

@@ -29,9 +29,16 @@ export async function verify(words: string[]): Promise<number> {
 export function storeEvidence(storeDirectory: string): StoreEvidence {
   using reader = openStoreReader(storeDirectory);
   return {
-    recordings: reader
-      .recordings()
-      .map(({ header, state, details }) => ({ header, state, firstPacketAt: details?.firstPacketAt })),
-    tombstones: reader.tombstones().map(({ receipt: { recording, proof } }) => ({ recording, proof })),
+    recordings: reader.recordings().map(({ header, state, details, contract }) => ({
+      header,
+      state,
+      firstPacketAt: details?.firstPacketAt,
+      contract,
+    })),
+    tombstones: reader.tombstones().map(({ receipt: { recording, destroyedAt, proof } }) => ({
+      recording,
+      destroyedAt,
+      proof,
+    })),
   };
 }

@@ -22,6 +22,16 @@ export function retainUntil(
 }
 
 /**
+ * Until when a contract that was concluded in the call is kept (Code des assurances L112-2-2 IV: two years from its signature).
+ *
+ * @param signedOn day of the signature, `2026-11-20`; it counts to its end, in UTC
+ * @returns RFC 3339
+ */
+export function retainAfterSignature(signedOn: string, months: number): string {
+  return addMonths(new Date(`${signedOn}T23:59:59.999Z`), months).toISOString();
+}
+
+/**
  * Minima against maxima, one text each: what one law asks to keep longer than another lets it. Calendar months of
  * unlike lengths are compared at their worst, so that no start of a recording can turn out contradictory.
  */

@@ -69,6 +69,8 @@ export type LedgerEvent =
       controller: string;
       law: string[];
       retainUntil: string;
+      /** Calendar months that the law keeps it from the signature of a contract concluded in the call. */
+      afterSignatureMonths?: number;
     }
   | {
       kind: 'recording.closed';
@@ -86,6 +88,17 @@ export type LedgerEvent =
       proof: string | undefined;
     }
   | { kind: 'recording.exported'; recording: RecordingId; by: string; reason: string; exportedAt: string }
+  /** A contract was concluded in the call: signed that day (UTC), it is kept until then. The last entry of a recording holds. */
+  | {
+      kind: 'recording.retained';
+      recording: RecordingId;
+      signedOn: string;
+      retainUntil: string;
+      by: string;
+      /** Which contract. */
+      reference: string;
+      retainedAt: string;
+    }
   /**
    * A change of the live state that this agent learnt (`agent/campaigns/changes.ts`): versions leave no gap, and one that
    * stands twice (`change` is the same) was written twice, not done twice.

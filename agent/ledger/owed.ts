@@ -14,15 +14,27 @@ import { syncDirectory } from './append-file.ts';
 import type { LedgerEvent } from './ledger.ts';
 
 const text = z.string().min(1).max(500);
-const exported = z.strictObject({
-  kind: z.literal('recording.exported'),
-  recording: text.transform((id) => id as RecordingId),
-  by: text,
-  reason: text,
-  exportedAt: z.iso.datetime(),
-});
+const recording = text.transform((id) => id as RecordingId);
+const owedEvent = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('recording.exported'),
+    recording,
+    by: text,
+    reason: text,
+    exportedAt: z.iso.datetime(),
+  }),
+  z.strictObject({
+    kind: z.literal('recording.retained'),
+    recording,
+    signedOn: z.iso.date(),
+    retainUntil: z.iso.datetime(),
+    by: text,
+    reference: text,
+    retainedAt: z.iso.datetime(),
+  }),
+]);
 
-export type OwedEvent = Extract<LedgerEvent, { kind: 'recording.exported' }>;
+export type OwedEvent = Extract<LedgerEvent, { kind: 'recording.exported' | 'recording.retained' }>;
 
 const folderOf = (dataDir: string): string => join(dataDir, 'owed');
 const lookMs = 1_000;
@@ -35,7 +47,7 @@ const lookMs = 1_000;
 export async function owe(dataDir: string, event: OwedEvent): Promise<void> {
   const folder = folderOf(dataDir);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const path = join(folder, `${event.exportedAt.replaceAll(':', '')}-${randomUUID()}.json`);
+  const path = join(folder, `${new Date().toISOString().replaceAll(':', '')}-${randomUUID()}.json`);
   await writeFile(`${path}.new`, JSON.stringify(event), { mode: 0o600, flush: true });
   // Whoever may read the store's keys may be another than the one whom the agent runs as.
   const { uid, gid } = await stat(dataDir);
@@ -78,7 +90,7 @@ async function settleOnce({ dataDir, append, onTrouble }: OwedNeeds): Promise<vo
   for (const file of files.sort()) {
     const path = join(folder, file);
     try {
-      await append(exported.parse(JSON.parse(await readFile(path, 'utf8'))));
+      await append(owedEvent.parse(JSON.parse(await readFile(path, 'utf8'))));
       await unlink(path);
     } catch (error) {
       onTrouble(file, messageOf(error));

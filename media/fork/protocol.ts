@@ -34,6 +34,7 @@ const header = z.strictObject({
   controller: text,
   law: z.array(text).min(1).max(32),
   retainUntil: z.iso.datetime(),
+  afterSignatureMonths: z.int().min(1).max(1_200).exactOptional(),
   allowedBy: z.string().regex(/^[0-9a-f]{64}$/u),
   startedAt: micros,
   codecs: z.strictObject({ caller: codecs, agent: codecs }),

@@ -30,8 +30,10 @@ export interface RecordingHeader {
   controller: string;
   /** Law packs applied, `id@version`. */
   law: string[];
-  /** RFC 3339, fixed at the start: erased everywhere by then. */
+  /** RFC 3339, fixed at the start: erased everywhere by then, but for a contract. */
   retainUntil: string;
+  /** Where the law keeps a contract that was concluded in the call: calendar months from its signature. */
+  afterSignatureMonths?: number;
   /** Ledger entry (hash) that allowed it. */
   allowedBy: string;
   startedAt: EpochMicros;

@@ -21,12 +21,27 @@ export interface RecordingDetails {
   undecoded: string[];
 }
 
+/** A contract that was concluded in the call, for which the law keeps the recording longer. */
+export interface SignedContract {
+  /** Day of the signature (UTC), `2026-11-20`. */
+  signedOn: string;
+  reference: string;
+  /** RFC 3339. */
+  retainUntil: string;
+}
+
 export interface CatalogueRow {
   header: RecordingHeader;
   state: RecordingState;
   agent: string;
   boot: string;
   details: RecordingDetails | undefined;
+  contract?: SignedContract;
+}
+
+/** When a recording is to be erased (I5). */
+export function retainUntilOf({ header, contract }: Pick<CatalogueRow, 'header' | 'contract'>): string {
+  return contract?.retainUntil ?? header.retainUntil;
 }
 
 export interface Tombstone {
@@ -34,11 +49,14 @@ export interface Tombstone {
   reason: DestroyReason;
 }
 
+const busyMs = 5_000;
+
 export class Catalogue implements Disposable {
   readonly #db: DatabaseSync;
 
   constructor(path: string, { readOnly = false } = {}) {
-    this.#db = new DatabaseSync(path, { readOnly });
+    // The store and a command beside it may both write.
+    this.#db = new DatabaseSync(path, { readOnly, timeout: busyMs });
     if (readOnly) return;
     this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     this.#db.exec(`
@@ -50,7 +68,21 @@ export class Catalogue implements Disposable {
   put(row: CatalogueRow): void {
     this.#db
       .prepare('INSERT OR REPLACE INTO recordings (id, state, retain_until, row) VALUES (?, ?, ?, ?)')
-      .run(row.header.recording, row.state, row.header.retainUntil, JSON.stringify(row));
+      .run(row.header.recording, row.state, retainUntilOf(row), JSON.stringify(row));
+  }
+
+  /**
+   * Keeps a finished recording for its contract.
+   *
+   * @returns false where there is none that is finished
+   */
+  keepFor(id: string, contract: SignedContract): boolean {
+    this.#db.exec('BEGIN IMMEDIATE');
+    const row = this.get(id);
+    const kept = row !== undefined && row.state !== 'open';
+    if (kept) this.put({ ...row, contract });
+    this.#db.exec('COMMIT');
+    return kept;
   }
 
   get(id: string): CatalogueRow | undefined {

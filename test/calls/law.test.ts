@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { keepContract } from '../../agent/cli/keep-contract.ts';
 import { callAudio, g711Of, type KeyPress } from '../peers/pcap.ts';
 import { Sipp, runSipp, type SippOptions } from '../peers/sipp.ts';
 import { soundness } from './selecting-site.ts';
@@ -112,6 +113,29 @@ const insurance = {
   legalBasis: 'legal-obligation',
   legalText: 'Code des assurances L112-2-2',
 };
+
+test('where the law orders recording, a contract that was signed keeps it for two years from then, and the ledger says so', async () => {
+  await using site = await siteUnder(insurance);
+  await call(site, []);
+  const [recording] = await site.recordings();
+  const { recording: id, startedAt, retainUntil, afterSignatureMonths } = recording!.header;
+  const days = (Date.parse(retainUntil) - startedAt / 1_000) / 86_400_000;
+  expect([afterSignatureMonths, Math.round(days)]).toEqual([24, 31]);
+  const signedOn = new Date().toISOString().slice(0, 10);
+  const signature = { recording: id, signedOn, reference: 'contract 4711', by: 'ann' };
+  const until = await keepContract(join(site.folder, 'data'), signature, new Date());
+  const year = Number(signedOn.slice(0, 4)) + 2;
+  expect(until.slice(0, 7)).toBe(`${year}${signedOn.slice(4, 7)}`);
+  // The agent writes what the command owes to the ledger.
+  await (await site.start())[Symbol.asyncDispose]();
+  expect(await site.recordings()).toMatchObject([{ contract: { signedOn, retainUntil: until } }]);
+  expect((await site.events()).find(({ kind }) => kind === 'recording.retained')).toMatchObject({
+    recording: id,
+    reference: 'contract 4711',
+    by: 'ann',
+  });
+  expect(await soundness(site)).toMatch(/^sound/u);
+});
 
 test.each([
   ['during the announcement: no telephone rings', 400, 0],

@@ -4,10 +4,12 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { expect, test } from 'vitest';
+import { keepContract, NotKept } from '../../../agent/cli/keep-contract.ts';
 import { recordings } from '../../../agent/cli/recordings-command.ts';
 import { settleOwed, type OwedEvent } from '../../../agent/ledger/owed.ts';
 import type { CallId, EpochMicros, RecordingId } from '../../../config/units.ts';
 import { BatchWriter } from '../../../media/fork/batch.ts';
+import type { RecordingHeader } from '../../../media/fork/sink.ts';
 import { RecordingUnreadable } from '../../../media/store/reader.ts';
 import { Vault } from '../../../media/store/vault.ts';
 import { rtpPacket } from '../../peers/pcap.ts';
@@ -18,7 +20,13 @@ const startedAt = 1_790_000_000_000_000 as EpochMicros;
 const packets = 50;
 
 /** A recording of a second, both sides in the codec of this payload type. */
-async function keep(directory: string, id: string, type: number, rtpmap: string): Promise<void> {
+async function keep(
+  directory: string,
+  id: string,
+  type: number,
+  rtpmap: string,
+  law: Partial<RecordingHeader> = {},
+): Promise<void> {
   await using vault = new Vault({ directory });
   const codecs = { [type]: rtpmap };
   const header = {
@@ -35,6 +43,7 @@ async function keep(directory: string, id: string, type: number, rtpmap: string)
     startedAt,
     codecs: { caller: codecs, agent: codecs },
     parties: { caller: 'p1', agent: 'p2' },
+    ...law,
   };
   vault.begin(header, { agent: 'a', boot: 'b' });
   const writer = new BatchWriter();
@@ -84,6 +93,40 @@ test('what we cannot decode is exported as a capture in which tshark finds both 
   expect(existsSync(file)).toBe(false);
   await expect(ask('in-g711')).rejects.toThrow(RecordingUnreadable);
   await expect(ask('none')).rejects.toThrow(RecordingUnreadable);
+});
+
+test('a contract keeps what its law says, from a day that can be: what is erased then is erased then', async () => {
+  await using home = await temporaryFolder('recordings');
+  const dataDir = join(home.path, 'data');
+  const store = join(dataDir, 'store');
+  await mkdir(store, { recursive: true });
+  const law = { retainUntil: '2026-10-22T10:00:00.000Z', afterSignatureMonths: 24, law: ['FR-insurance'] };
+  await keep(store, 'sold', 8, 'PCMA/8000', law);
+  await keep(store, 'other', 8, 'PCMA/8000', { retainUntil: law.retainUntil });
+  await using vault = new Vault({ directory: store });
+  const called = new Date(startedAt / 1_000).toISOString().slice(0, 10);
+  const now = new Date('2026-10-20T12:00:00Z');
+  const contract = { reference: 'contract 4711', by: 'ann' };
+  const ask = (recording: string, signedOn: string) =>
+    keepContract(dataDir, { recording, signedOn, ...contract }, now);
+
+  for (const [recording, signedOn, why] of [
+    ['none', called, 'there is none of that name'],
+    ['other', called, 'no law that it was made under'],
+    ['sold', '2026-01-01', `before the call of ${called}`],
+    ['sold', '2026-10-21', 'has not come yet'],
+  ] as const)
+    await expect(ask(recording, signedOn)).rejects.toThrow(why);
+  expect(existsSync(join(dataDir, 'owed'))).toBe(false);
+
+  await ask('sold', '2026-10-19');
+  expect(await ask('sold', '2026-10-20')).toBe('2028-10-20T23:59:59.999Z');
+  expect(await readdir(join(dataDir, 'owed'))).toHaveLength(2);
+  // The store runs on beside the command, and goes by the new date.
+  const erased = (at: string) => vault.sweep(new Date(at)).map(({ recording }) => recording);
+  expect(erased('2028-10-20T23:59:59.000Z')).toEqual(['other']);
+  expect(erased('2028-10-21T00:00:00.000Z')).toEqual(['sold']);
+  await expect(ask('sold', '2026-10-20')).rejects.toThrow(NotKept);
 });
 
 const site = {

@@ -11,6 +11,7 @@ import type { CallId, EpochMicros, RecordingId } from '../../../config/units.ts'
 const call = 'call-1' as CallId;
 const recording = 'recording-1' as RecordingId;
 const now = new Date('2026-12-01T00:00:00Z');
+const destroyedAt = '2026-11-23T10:05:00.000Z';
 
 const decided: Extract<LedgerEvent, { kind: 'call.decided' }> = {
   kind: 'call.decided',
@@ -126,7 +127,9 @@ describe('verify', () => {
 
   test('a refused call whose recording is destroyed with proof is sound', async () => {
     await write([decided, told, allowed, refused, destroyed]);
-    expect(await check({ recordings: [], tombstones: [{ recording, proof: 'p' }] })).toMatchObject({
+    expect(
+      await check({ recordings: [], tombstones: [{ recording, destroyedAt, proof: 'p' }] }),
+    ).toMatchObject({
       status: 0,
     });
   });
@@ -141,12 +144,90 @@ describe('verify', () => {
 
   test('a recording that the store erased when its time came is sound', async () => {
     await write(story);
-    expect(await check({ recordings: [], tombstones: [{ recording, proof: 'p' }] })).toMatchObject({
+    expect(
+      await check({ recordings: [], tombstones: [{ recording, destroyedAt, proof: 'p' }] }),
+    ).toMatchObject({
       status: 0,
     });
   });
 
+  const mandated: LedgerEvent = {
+    ...allowed,
+    retainUntil: '2026-12-24T10:00:00.000Z',
+    afterSignatureMonths: 24,
+  };
+  const signed = { signedOn: '2026-11-30', retainUntil: '2028-11-30T23:59:59.999Z' };
+  const retained: Extract<LedgerEvent, { kind: 'recording.retained' }> = {
+    kind: 'recording.retained',
+    recording,
+    ...signed,
+    by: 'ann',
+    reference: 'contract 4711',
+    retainedAt: '2026-12-01T09:00:00.000Z',
+  };
+  const withContract = [decided, told, mandated, closed, retained];
+  /** As the store has it, with the contract that it was told of. */
+  const keptAs = (e: LedgerEntry[], contract: typeof signed | null = signed): StoreEvidence => {
+    const { retainUntil, afterSignatureMonths } = mandated;
+    const header = { retainUntil, ...(afterSignatureMonths === undefined ? {} : { afterSignatureMonths }) };
+    return { recordings: [{ ...storedAs(e, header), contract: contract ?? undefined }], tombstones: [] };
+  };
+
+  test('a recording that is kept for a contract as its law says is sound, and so is one whose day was put right', async () => {
+    const wrong = { ...retained, signedOn: '2026-11-29', retainUntil: '2028-11-29T23:59:59.999Z' };
+    const entries = await write([...withContract.slice(0, -1), wrong, retained]);
+    expect(await check(keptAs(entries))).toMatchObject({ status: 0 });
+  });
+
   test.each<[string, LedgerEvent[], (entries: LedgerEntry[]) => StoreEvidence, string]>([
+    [
+      'is kept for a contract of which nobody told the ledger',
+      withContract.slice(0, -1),
+      (e) => keptAs(e),
+      'is kept for a contract that the ledger does not know (or not yet, while no agent runs)',
+    ],
+    [
+      'is kept for a contract, which its law does not ask for',
+      [...story, retained],
+      (e) => ({ recordings: [{ ...storedAs(e), contract: signed }], tombstones: [] }),
+      'is kept for a contract, which its law does not ask for',
+    ],
+    [
+      'is kept for longer than its law says',
+      [...withContract.slice(0, -1), { ...retained, retainUntil: '2031-11-30T23:59:59.999Z' }],
+      (e) => keptAs(e, { ...signed, retainUntil: '2031-11-30T23:59:59.999Z' }),
+      'is kept until 2031-11-30T23:59:59.999Z, not 24 months from 2026-11-30',
+    ],
+    [
+      'was to be gone before its contract was signed',
+      [
+        ...withContract.slice(0, -1),
+        { ...retained, signedOn: '2027-01-10', retainUntil: '2029-01-10T23:59:59.999Z' },
+      ],
+      (e) => keptAs(e, { signedOn: '2027-01-10', retainUntil: '2029-01-10T23:59:59.999Z' }),
+      'is kept for a contract of 2027-01-10, when it was to be erased by 2026-12-24T10:00:00.000Z',
+    ],
+    [
+      'would be erased before its contract lets it',
+      withContract,
+      (e) => keptAs(e, null),
+      'is kept until 2026-12-24T10:00:00.000Z by the store, but for its contract until 2028-11-30T23:59:59.999Z',
+    ],
+    [
+      'was erased before its contract let it',
+      withContract,
+      () => ({
+        recordings: [],
+        tombstones: [{ recording, destroyedAt: '2026-12-24T10:00:01.000Z', proof: 'p' }],
+      }),
+      'was erased at 2026-12-24T10:00:01.000Z, though its contract keeps it until 2028-11-30T23:59:59.999Z',
+    ],
+    [
+      'names another time after a signature',
+      story,
+      (e) => ({ recordings: [storedAs(e, { afterSignatureMonths: 24 })], tombstones: [] }),
+      'names another time after a signature than the ledger',
+    ],
     [
       'nobody allowed',
       [decided, told],
@@ -197,7 +278,7 @@ describe('verify', () => {
     [
       'came back',
       story,
-      (e) => ({ recordings: [storedAs(e)], tombstones: [{ recording, proof: 'p' }] }),
+      (e) => ({ recordings: [storedAs(e)], tombstones: [{ recording, destroyedAt, proof: 'p' }] }),
       'has a tombstone, but is in the store',
     ],
     [
@@ -254,7 +335,7 @@ describe('verify', () => {
     [
       'was destroyed with another proof',
       [...story, destroyed],
-      () => ({ recordings: [], tombstones: [{ recording, proof: 'q' }] }),
+      () => ({ recordings: [], tombstones: [{ recording, destroyedAt, proof: 'q' }] }),
       'has another proof of its destruction in the ledger than in the store',
     ],
   ])('a recording that %s is found', async (_, events, store, reason) => {
