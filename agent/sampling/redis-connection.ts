@@ -79,7 +79,7 @@ export function connect(place: RedisPlace, timing: { hungMs: number; fenceMs: nu
       retryDelayOnFailover: 100,
       slotsRefreshTimeout: 1_000,
     };
-    return new Cluster([...place.cluster], options) as Connection;
+    return withAskingHandled(new Cluster([...place.cluster], options)) as Connection;
   }
   if (place.sentinels !== undefined) {
     const { sentinels, master, sentinelPassword } = place;
@@ -100,6 +100,21 @@ export function connect(place: RedisPlace, timing: { hungMs: number; fenceMs: nu
     ) as Connection;
   }
   return new Redis(place.url ?? 'redis://127.0.0.1', { ...node, scripts }) as Connection;
+}
+
+/**
+ * While a slot is moved, ioredis sends ASKING before a command and looks at the answer to the command alone: where the connection
+ * closes in between, the other failure would be nobody's, and end the process.
+ */
+function withAskingHandled(cluster: Cluster): Cluster {
+  return cluster.on('+node', (node: Redis) => {
+    const asking = node.asking.bind(node);
+    node.asking = () => {
+      const answer = asking();
+      answer.catch(() => undefined);
+      return answer;
+    };
+  });
 }
 
 /**

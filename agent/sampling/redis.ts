@@ -287,8 +287,8 @@ class RedisSampler implements Sampler {
 
   async #tellAll(): Promise<void> {
     for (const { campaign, epoch, account, days } of this.#grants.all()) {
-      const { draws, eligible, recorded, open, credit, announceCredit, ppm, today } = account;
-      const seen = [draws, eligible, recorded, open, credit, announceCredit, ppm, account.day, today];
+      const { draws, eligible, recorded, credit, announceCredit, ppm, today } = account;
+      const seen = [draws, eligible, recorded, credit, announceCredit, ppm, account.day, today];
       for (const [day, grants] of days.size === 0 ? [[account.day, []] as const] : days) {
         const key = callsKey({ campaign, day });
         for (let from = 0; from === 0 || from < grants.length; from += recoverBatch) {

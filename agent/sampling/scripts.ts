@@ -49,6 +49,17 @@ local function raise(dx, dy, ppm)
 end
 `;
 
+/**
+ * A selection that is no longer open. Keys of a slot that is moved arrive one after the other, so a call may be known as open to
+ * an account that has not counted it.
+ */
+const close = `
+local function close(call)
+  o = math.max(0, o - 1)
+  redis.call('ZREM', account .. ':open', call)
+end
+`;
+
 /** A day's calls are forgotten some days after the last of them. */
 const settleDown = `
 keep()
@@ -160,7 +171,7 @@ return '1' .. before
 `;
 
 /** ARGV: call, outcome, rate and cap in parts per million. */
-export const settleScript = `${load}${raise}
+export const settleScript = `${load}${raise}${close}
 local call, outcome, ppm, cap = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local day = string.sub(calls, -10)
 local before = redis.call('HGET', calls, call)
@@ -171,8 +182,7 @@ local eligible, recorded = outcome == 'no-conversation' and 0 or 1, outcome == '
 e, r = e + eligible, r + recorded
 if before == 'o' or before == 'l' then
   if before == 'o' then
-    o = o - 1
-    redis.call('ZREM', account .. ':open', call)
+    close(call)
   else
     e, r = e - 1, r - 1
   end
@@ -197,7 +207,7 @@ return 1
  * Gives back a reservation that nobody heard of, and keeps a late one from being made. ARGV: call, rate and cap in parts per
  * million.
  */
-export const releaseScript = `${load}${raise}
+export const releaseScript = `${load}${raise}${close}
 local call, ppm, cap = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local day = string.sub(calls, -10)
 local before = redis.call('HGET', calls, call)
@@ -205,8 +215,7 @@ if before and before ~= 'o' then
   return 0
 end
 if before == 'o' then
-  redis.call('ZREM', account .. ':open', call)
-  o = o - 1
+  close(call)
   if d == day then s = math.max(0, s - 1) end
   raise(1000000 - ppm, 1000000 - cap, ppm)
 end
@@ -224,7 +233,7 @@ for _, call in ipairs(late) do
   for _, day in ipairs({ calls, KEYS[2] }) do
     if redis.call('HGET', day, call) == 'o' then
       redis.call('HSET', day, call, 'l')
-      o, e, r = o - 1, e + 1, r + 1
+      o, e, r = math.max(0, o - 1), e + 1, r + 1
     end
   end
 end
@@ -237,7 +246,10 @@ return { e, r, o }
  * taken over when the server's is older, while nothing is granted; a selection that is missing is charged, unless the
  * account that was taken over contains it.
  *
- * ARGV: n, e, r, o, x, y, p, d, s of the account, then for each selection: call, draw, rate, cap, opened at, state.
+ * Open is what this server was told of: an account may have been seen with selections whose answers nobody received, and nobody
+ * will settle those. Their charge stays.
+ *
+ * ARGV: n, e, r, x, y, p, d, s of the account, then for each selection: call, draw, rate, cap, opened at, state.
  */
 export const recoverScript = (fenceMs: number): string => `${load}${fence(fenceMs)}
 local lost = n < tonumber(ARGV[1])
@@ -245,12 +257,12 @@ local before = run
 local closed = fenced(lost)
 if lost and (closed or before ~= run) then
   b = tonumber(ARGV[1])
-  n, e, r, o = b, tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-  x, y, p, d, s = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
+  n, e, r = b, tonumber(ARGV[2]), tonumber(ARGV[3])
+  x, y, p, d, s = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
   terms = ''
 end
 local day = string.sub(calls, -10)
-for i = 10, #ARGV, 6 do
+for i = 9, #ARGV, 6 do
   local call, draw, ppm, cap = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   local contained = draw <= b
   -- What a settlement gave may be in the account that was taken over: it must not be given twice.
@@ -258,9 +270,10 @@ for i = 10, #ARGV, 6 do
   if redis.call('HSETNX', calls, call, state) == 1 then
     if state == 'o' then
       redis.call('ZADD', account .. ':open', ARGV[i + 4], call)
+      o = o + 1
     end
     if not contained then
-      o, x, y = o + 1, x + ppm - 1000000, y + cap - 1000000
+      x, y = x + ppm - 1000000, y + cap - 1000000
       if d == day then s = s + 1 end
     end
   end

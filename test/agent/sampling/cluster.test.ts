@@ -11,6 +11,7 @@ import type { CallId, Rate } from '../../../config/units.ts';
 import { freePort } from '../../peers/free-port.ts';
 import { RedisServer } from '../../peers/redis.ts';
 import { uniform } from './contract.ts';
+import { Load } from './load.ts';
 
 const masters = 3;
 
@@ -36,7 +37,15 @@ class Campaign {
   }
 }
 
-test('a master of a cluster is killed under load: calls pass, the ceiling holds, all are drawn again', async () => {
+interface TestCluster extends AsyncDisposable {
+  nodes: readonly RedisServer[];
+  agents: readonly Sampler[];
+  admin: Redis;
+  ownerOf: (campaign: string) => Promise<number>;
+}
+
+/** Three masters, a replica each, and two agents that draw from them. */
+async function startCluster(): Promise<TestCluster> {
   await using open = new AsyncDisposableStack();
   const nodes: RedisServer[] = [];
   for (let node = 0; node < 2 * masters; node += 1) nodes.push(open.use(await startNode()));
@@ -51,7 +60,8 @@ test('a master of a cluster is killed under load: calls pass, the ceiling holds,
     return ranges.find(([from, to]) => from <= slot && slot <= to)![2]![1];
   };
 
-  const agents = [1, 2].map(() =>
+  const ready = [1, 2].map(() => Promise.withResolvers<undefined>());
+  const agents = ready.map(({ resolve }) =>
     open.use(
       openRedisSampler({
         cluster: nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
@@ -60,9 +70,18 @@ test('a master of a cluster is killed under load: calls pass, the ceiling holds,
         fenceMs: 300,
         hungMs: 1_000,
         closeMs: 100,
+        onAvailability: () => resolve(undefined),
       }),
     ),
   );
+  await Promise.all(ready.map(({ promise }) => promise));
+  const held = open.move();
+  return { nodes, agents, admin, ownerOf, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+test('a master of a cluster is killed under load: calls pass, the ceiling holds, all are drawn again', async () => {
+  await using cluster = await startCluster();
+  const { nodes, agents, ownerOf } = cluster;
   const untilSelected = async (campaign: Campaign): Promise<void> => {
     for (let turn = 0; ; turn += 1) {
       if (await campaign.converse(agents[turn % 2]!)) return;
@@ -89,3 +108,53 @@ test('a master of a cluster is killed under load: calls pass, the ceiling holds,
   // The others hear of it by gossip.
   await expect.poll(() => ownerOf(orphan.name), { timeout: 10_000 }).not.toBe(killed);
 });
+
+/** Keys of a campaign, in the order in which they are moved together. */
+type Order = (keys: readonly string[]) => string[][];
+const oneByOne = (keys: readonly string[]): string[][] => keys.map((key) => [key]);
+const byLength = (keys: readonly string[]): string[] => keys.toSorted((a, b) => a.length - b.length);
+
+test.each<[what: string, order: Order]>([
+  ["all at once, as the server's own tool does it", (keys) => [[...keys]]],
+  ['the account first', (keys) => oneByOne(byLength(keys))],
+  ['the account last', (keys) => oneByOne(byLength(keys).reverse())],
+])(
+  'a slot is moved to another master under load, %s: the ceiling holds, drawing goes on',
+  async (_, order) => {
+    await using cluster = await startCluster();
+    const { nodes, agents, admin, ownerOf } = cluster;
+    const load = new Load(0.3);
+    const { name } = load.campaign;
+    for (const agent of agents) load.begin(agent, 30);
+    await load.draws(500);
+
+    const owner = await ownerOf(name);
+    const masters = (await admin.cluster('SLOTS')).map(([, , master]) => master?.[1]);
+    const nodeAt = (is: (port: number) => boolean) => nodes.find(({ port }) => is(port))!;
+    const [from, to] = [
+      nodeAt((port) => port === owner),
+      nodeAt((port) => port !== owner && masters.includes(port)),
+    ];
+    await using clients = new AsyncDisposableStack();
+    const [source, target] = [from, to].map(({ url }) => {
+      const client = new Redis(url);
+      clients.defer(() => client.disconnect());
+      return client;
+    }) as [Redis, Redis];
+    const slot = await admin.cluster('KEYSLOT', `{${name}}`);
+    await target.cluster('SETSLOT', slot, 'IMPORTING', await source.cluster('MYID'));
+    await source.cluster('SETSLOT', slot, 'MIGRATING', await target.cluster('MYID'));
+    for (const keys of order((await source.cluster('GETKEYSINSLOT', slot, 100)))) {
+      await source.migrate('127.0.0.1', to.port, '', 0, 2_000, 'REPLACE', 'KEYS', ...keys);
+      await load.conversations(200);
+    }
+    const owners = await target.cluster('MYID');
+    for (const client of [target, source]) await client.cluster('SETSLOT', slot, 'NODE', owners);
+    await load.selects();
+    await load.draws(500);
+    await load.stop();
+    load.expectCeiling();
+    await expect.poll(() => ownerOf(name), { timeout: 10_000 }).toBe(to.port);
+    expect((await agents[0]!.counts(name))!.open).toBeGreaterThanOrEqual(0);
+  },
+);

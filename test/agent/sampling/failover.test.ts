@@ -14,6 +14,7 @@ import { Program } from '../../peers/program.ts';
 import { RedisServer } from '../../peers/redis.ts';
 import { temporaryFolder } from '../../peers/temporary-folder.ts';
 import { uniform } from './contract.ts';
+import { Load } from './load.ts';
 
 const newCall = (): CallId => randomUUID() as CallId;
 
@@ -223,6 +224,40 @@ describe('a Redis that lost what it had granted', () => {
   });
 });
 
+test.each([
+  ['keeps what it wrote', true],
+  ['has lost everything', false],
+])('Redis killed with hundreds of draws in flight, back and %s: the ceiling holds', async (_, durable) => {
+  await using server = await RedisServer.start({
+    args: durable ? ['--appendonly', 'yes', '--appendfsync', 'everysec'] : [],
+  });
+  await using one = new Agent({ url: server.url });
+  await using two = new Agent({ url: server.url });
+  const agents = [one, two];
+  await Promise.all(agents.map((agent) => agent.until(true)));
+  const load = new Load(0.3);
+  for (const { sampler } of agents) load.begin(sampler, 150);
+  for (let kill = 0; kill < 3; kill += 1) {
+    await load.draws(2_000);
+    const drawn = load.drawn;
+    await server.kill();
+    await Promise.all(agents.map((agent) => agent.until(false)));
+    // What was in flight was answered or passed, and nothing hangs.
+    expect(load.drawn + load.undrawn).toBeGreaterThan(drawn);
+    await server.restart();
+    await Promise.all(agents.map((agent) => agent.until(true)));
+    await load.selects();
+  }
+  await load.draws(1_000);
+  await load.stop();
+  load.expectCeiling();
+  const { eligible, recorded } = load;
+  expect(await one.sampler.counts(load.campaign.name)).toMatchObject({
+    open: 0,
+    ...(durable ? { eligible, recorded } : {}),
+  });
+});
+
 describe('three sentinels', () => {
   test('name the new master after a kill under load: calls pass, the ceiling holds, drawing goes on', async () => {
     await using primary = await RedisServer.start();
@@ -263,6 +298,9 @@ describe('three sentinels', () => {
     await Promise.all([one.until(true), two.until(true)]);
     const [of, truth] = [campaign(0.5), new Truth()];
     for (let call = 0; call < 50; call += 1) await truth.converse((call % 2 === 0 ? one : two).sampler, of);
+    const load = new Load(0.3);
+    for (const { sampler } of [one, two]) load.begin(sampler, 100);
+    await load.draws(2_000);
     await primary.kill();
     await Promise.all([one.until(false), two.until(false)]);
     for (let call = 0; call < 20; call += 1) {
@@ -274,5 +312,9 @@ describe('three sentinels', () => {
       truth.converseUntilSelected(two.sampler, of),
     ]);
     expect(one.ungranted.get('unreachable')).toBeGreaterThan(0);
+    await load.selects();
+    await load.stop();
+    load.expectCeiling();
+    expect(await one.sampler.counts(load.campaign.name)).toMatchObject({ open: 0 });
   });
 });
