@@ -144,7 +144,7 @@ test.each<[what: string, order: Order]>([
     const slot = await admin.cluster('KEYSLOT', `{${name}}`);
     await target.cluster('SETSLOT', slot, 'IMPORTING', await source.cluster('MYID'));
     await source.cluster('SETSLOT', slot, 'MIGRATING', await target.cluster('MYID'));
-    for (const keys of order((await source.cluster('GETKEYSINSLOT', slot, 100)))) {
+    for (const keys of order(await source.cluster('GETKEYSINSLOT', slot, 100))) {
       await source.migrate('127.0.0.1', to.port, '', 0, 2_000, 'REPLACE', 'KEYS', ...keys);
       await load.conversations(200);
     }
