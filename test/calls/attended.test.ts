@@ -1,6 +1,7 @@
 /** Parties that come into calls of ours: attended transfers by a real telephone, Replaces and direct media by SIPp, the newcomer's law. */
 import { expect, test } from 'vitest';
 import type { Tacet } from '../../agent/main.ts';
+import { freePort } from '../peers/free-port.ts';
 import { Linphone } from '../peers/linphone.ts';
 import { callAudio, type KeyPress } from '../peers/pcap.ts';
 import { Scenario } from '../peers/scenario.ts';
@@ -371,5 +372,70 @@ test.each([
     expect(told).toBe(1);
   }
   expect(await site.recordings()).toHaveLength(closed.length);
+  expect(await soundness(site)).toMatch(/^sound/u);
+});
+
+test('two calls that are both recorded are joined: the newcomer is told, one recording goes on, the other ends', async () => {
+  const [first, second] = [await freePort(), await freePort()];
+  const trunk = (name: string, port: number, pbx: string) => ({
+    name,
+    sources: ['127.0.0.1'],
+    ports: [port],
+    uri: `sip:127.0.0.1:${port}`,
+    routes: [pbx],
+    health: { intervalSeconds: 0 },
+  });
+  await using site = await selectingSite({
+    pbxs: 2,
+    sip: { transfers: 'handle' },
+    config: { trunks: [trunk('carrier', first, 'pbx-0'), trunk('other', second, 'pbx-1')] },
+  });
+  await using tacet = await site.start();
+  await using consulted = await Sipp.start({
+    scenario: { xml: Scenario.pbx().answers().hungUp().xml },
+    port: site.pbxPorts[1]!,
+    calls: 1,
+    audio,
+  });
+  await using other = await carrierCalls(site, (calling) => calling.answered().reinvited(talk).hungUp(), {
+    port: second,
+  });
+  const replaces = encodeURIComponent((await replacing(consulted)).slice('Replaces: '.length));
+  await becomes(tacet, 'recording');
+  await using pbx = await pbxAnswers(site, (agent) =>
+    agent
+      .pause(500)
+      .request('REFER', { headers: [`Refer-To: <sip:+33199000001@192.0.2.7?Replaces=${replaces}>`] }, 202)
+      .expect('NOTIFY', { has: ['100 Trying'] })
+      .reply()
+      .expect('NOTIFY', { has: ['200 OK'] })
+      .reply()
+      .hungUp(),
+  );
+  await using caller = await carrierCalls(site, (calling) => calling.answered().reinvited(talk).hungUp(), {
+    port: first,
+  });
+  await played(pbx, consulted);
+  await expect
+    .poll(async () => (await site.events()).filter(({ kind }) => kind === 'call.told').length, {
+      timeout: 15_000,
+    })
+    .toBe(3);
+  await endNow(tacet);
+  await played(caller, other);
+  expectNothingLeft(tacet);
+  const events = await site.events();
+  const [left, joined] = events.flatMap((event) => (event.kind === 'call.decided' ? [event.call] : []));
+  const storyOf = (call: string | undefined): string[] =>
+    kindsOf(events.filter((event) => 'call' in event && event.call === call));
+  const begun = ['call.decided', 'call.told', 'recording.allowed'];
+  expect(storyOf(left)).toEqual([...begun, 'call.linked', 'recording.closed', 'call.ended']);
+  expect(storyOf(joined)).toEqual([...begun, 'call.party', 'call.told', 'recording.closed', 'call.ended']);
+  expect(events.find((event) => event.kind === 'call.linked')).toMatchObject({ of: joined });
+  expect(events.findLast((event) => event.kind === 'call.ended')).toMatchObject({
+    call: joined,
+    parties: [{ side: 'caller' }, { side: 'agent' }, { side: 'agent' }],
+  });
+  expect(await site.recordings()).toHaveLength(2);
   expect(await soundness(site)).toMatch(/^sound/u);
 });
