@@ -37,19 +37,25 @@ export interface PassedCall {
 export async function passThrough(call: PassedCall, passed: PassedAs): Promise<Outcome> {
   const { invite, house } = call;
   const { body: sdp, contentType } = invite;
-  let early: string | undefined;
+  /** What each branch of a fork described before anybody answered. */
+  const early = new Map<string | undefined, string>();
   let ringing: Pick<EarlyDialog, 'update'> | undefined;
-  invite.early.onUpdate((offer) => (ringing === undefined ? notYet(offer) : ringing.update(offer)));
+  const { branches } = invite;
+  invite.early.onUpdate((offer) =>
+    ringing === undefined
+      ? notYet(offer)
+      : ringing.update({ ...offer, branch: branches.theirs(offer.branch) }),
+  );
   const dialled = await callRoute(invite, house, {
     body: () => Promise.resolve(sdp === undefined ? { sdp } : { sdp, contentType }),
     onProgress: (status, described, far) => {
-      early = described ?? early;
+      if (described !== undefined) early.set(far.branch, described);
       ringing = far.early;
       invite.progress(status, described, far);
     },
-    onUpdate: (offer) => invite.early.update(offer),
+    onUpdate: (offer) => invite.early.update({ ...offer, branch: branches.ours(offer.branch) }),
     onRetry: () => {
-      early = undefined;
+      early.clear();
       ringing = undefined;
       return Promise.resolve();
     },
@@ -75,7 +81,7 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
   try {
     // Who answered in a reliable 183 need not say it again in the 200 (RFC 3262 section 5); our caller had it unreliably.
     const branch = dialled.kind === 'answered' ? dialled.leg.dialog.remoteTag : dialled.branch;
-    const near = await invite.answer(dialled.sdp === '' ? (early ?? '') : dialled.sdp, branch);
+    const near = await invite.answer(dialled.sdp === '' ? (early.get(branch) ?? '') : dialled.sdp, branch);
     await using _near = near;
     far = dialled.kind === 'answered' ? dialled.leg : await acceptLate(near, dialled);
     if (far === undefined)

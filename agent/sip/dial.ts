@@ -245,7 +245,7 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
           invite.farEndSaid(response, to);
           // Only now: drachtio-srf listens for UPDATEs by itself from the INVITE on.
           if (early === undefined) {
-            early = new EarlyDialog(srf, response.req, marks);
+            early = new EarlyDialog(srf, response.req, 'us', marks);
             early.onUpdate(options.onUpdate ?? notYet);
           }
           const { status, body } = response;
@@ -265,10 +265,10 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
       }
       invite.farEndSaid(res, to);
       const accept = async (answer: string): Promise<Leg> =>
-        new Leg(await ack(answer), to, marks, early?.agreed);
+        new Leg(await ack(answer), to, marks, early?.agreed(branchOf(res)));
       return done({ kind: 'offered', sdp: offer, branch: branchOf(res), accept, release: destroy });
     }
-    const agreed = early?.agreed;
+    const agreed = early?.agreed(branchOf(dialled.res));
     const leg = new Leg(dialled, to, marks, agreed);
     if (over.aborted) {
       await leg.hangUp();

@@ -32,23 +32,34 @@ export function isAnswered(prack: SrfRequest): boolean {
   return answering.has(prack);
 }
 
+/** Who sent the INVITE: the other side, or we. */
+export type InviteBy = 'them' | 'us';
+
+/** An INVITE's dialogs until one of them is answered: several where it forks, told apart by the tag of whoever was called. */
 export class EarlyDialog {
   readonly #srf: Srf;
   readonly #invite: SrfRequest;
+  readonly #by: InviteBy;
   readonly #marks: LegMarks;
-  #agreed: Agreed | undefined;
+  /** By branch. */
+  readonly #agreed = new Map<string | undefined, Agreed>();
   #answer = notYet;
 
-  /** @param invite the one that came in, or the one that went out */
-  constructor(srf: Srf, invite: SrfRequest, marks: LegMarks) {
+  constructor(srf: Srf, invite: SrfRequest, by: InviteBy, marks: LegMarks) {
     this.#srf = srf;
     this.#invite = invite;
+    this.#by = by;
     this.#marks = marks;
   }
 
-  /** What was agreed by UPDATE, if anything was: descriptions of the 200 are repetitions then (RFC 3261 section 13.2.1). */
-  get agreed(): Readonly<Agreed> | undefined {
-    return this.#agreed;
+  /**
+   * What was agreed by UPDATE with the branch that has answered, if anything was: descriptions of the 200 are repetitions then
+   * (RFC 3261 section 13.2.1).
+   *
+   * @param branch undefined where there is but one
+   */
+  agreed(branch: string | undefined): Readonly<Agreed> | undefined {
+    return branch === undefined ? [...this.#agreed.values()].at(-1) : this.#agreed.get(branch);
   }
 
   /** From now on `answer` says how offers of the far end are answered, in place of whoever did before. */
@@ -69,21 +80,31 @@ export class EarlyDialog {
   #offered(request: SrfRequest, res: SrfResponse): void {
     this.#marks.heard(request);
     const { body } = request;
-    void orServerError(this.#answer(reofferIn('UPDATE', request, this.#marks))).then((answered) => {
-      if (body !== '' && answered.status < 300) this.#agreed = { local: answered.sdp, remote: body };
+    const branch = request.getParsedHeader(this.#by === 'us' ? 'from' : 'to').params['tag'];
+    const reoffer = { ...reofferIn('UPDATE', request, this.#marks), branch };
+    void orServerError(this.#answer(reoffer)).then((answered) => {
+      if (body !== '' && answered.status < 300)
+        this.#agreed.set(branch, { local: answered.sdp, remote: body });
       sendAnswer(res, answered, this.#marks);
     });
   }
 
-  /** Sends an UPDATE. An offer is for whose first one was answered reliably; else the server refuses it with 491. */
+  /** The dialogs of an INVITE have one name to the application: a tag says which. drachtio-server takes the newest whatever it says. */
+  #within(branch: string | undefined): Record<string, string> {
+    if (branch === undefined) return {};
+    return { [this.#by === 'us' ? 'To' : 'From']: `<sip:placeholder>;tag=${branch}` };
+  }
+
+  /** Sends an UPDATE, in the newest dialog where no branch is named. An offer is for whose first one was answered reliably; else the server refuses it with 491. */
   async update(reoffer: Reoffer): Promise<ReofferAnswer> {
     const { headers, body } = offered(reoffer);
+    const { branch } = reoffer;
     const tag = this.#invite.getParsedHeader('from').params['tag'] ?? '';
     const sent = await this.#srf.request({
       method: 'UPDATE',
       uri: 'sip:placeholder',
       stackDialogId: `${this.#invite.get('Call-ID') ?? ''};from-tag=${tag}`,
-      headers: this.#marks.headers(headers),
+      headers: { ...this.#marks.headers(headers), ...this.#within(branch) },
       ...(body === undefined ? {} : { body }),
     });
     return await new Promise<ReofferAnswer>((resolve) => {
@@ -91,7 +112,8 @@ export class EarlyDialog {
         if (response.status < 200) return;
         this.#marks.heard(response);
         const answer = answerIn(response, this.#marks);
-        if (body !== undefined && answer.status < 300) this.#agreed = { local: body, remote: answer.sdp };
+        if (body !== undefined && answer.status < 300)
+          this.#agreed.set(branch, { local: body, remote: answer.sdp });
         resolve(answer);
       });
     });

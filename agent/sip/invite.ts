@@ -1,6 +1,6 @@
 /** A new call at the edge: what its INVITE says, and the ways to answer it. */
 import { randomUUID } from 'node:crypto';
-import type { NameAddr, SrfRequest, SrfResponse, Srf } from 'drachtio-srf';
+import type { NameAddr, SentCallback, SrfRequest, SrfResponse, Srf } from 'drachtio-srf';
 import type { CallId } from '../../config/units.ts';
 import { Branches } from './branches.ts';
 import { Correlation } from './correlation.ts';
@@ -43,6 +43,8 @@ export class Invite {
   readonly marks: InviteMarks;
   readonly correlation: Correlation;
   readonly receivedAt = performance.now();
+  /** Of the far end, where it forks, as the caller knows them. */
+  readonly branches: Branches;
   /** The caller until it is answered. */
   readonly early: EarlyDialog;
   readonly #srf: Srf;
@@ -51,7 +53,6 @@ export class Invite {
   readonly #cancelled = new AbortController();
   /** What the far end's last response says to the caller: identity and billing (RFC 3325 and the like). */
   #said: Record<string, string> = {};
-  readonly #branches: Branches;
   #over: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -74,9 +75,9 @@ export class Invite {
     this.contentType = this.header('Content-Type');
     this.maxForwards = Number(this.header('Max-Forwards') ?? 70);
     this.correlation = new Correlation(this.call, this.header('Session-ID'));
-    this.early = new EarlyDialog(srf, req, this.correlation.marks('near', from));
+    this.early = new EarlyDialog(srf, req, 'them', this.correlation.marks('near', from));
     this.early.onUpdate(notYet);
-    this.#branches = new Branches(req.get('To') ?? '');
+    this.branches = new Branches(req.get('To') ?? '');
     req.on('cancel', () => this.#cancelled.abort(new InviteCancelled('the caller cancelled')));
   }
 
@@ -143,7 +144,7 @@ export class Invite {
     // A response that begins a dialog says where its requests go (RFC 3261 section 12.1.1): a PRACK needs to know.
     const headers = {
       ...this.#headers(),
-      ...this.#branches.headers(far.branch),
+      ...this.branches.headers(far.branch),
       Contact: '<sip:tacet@localhost>',
       Allow: allowed,
       ...(far.reliable === true && this.#takesReliably ? { Require: '100rel' } : {}),
@@ -152,7 +153,10 @@ export class Invite {
       sdp === undefined
         ? { headers }
         : { body: sdp, headers: { ...headers, 'Content-Type': 'application/sdp' } };
-    this.#res.send(status, message, undefined, (prack) => this.early.pracked(prack));
+    const sent: SentCallback = (error, response) => {
+      if (error === null) this.branches.sent(far.branch, response.getParsedHeader('to').params['tag']);
+    };
+    this.#res.send(status, message, sent, (prack) => this.early.pracked(prack));
   }
 
   /**
@@ -167,12 +171,13 @@ export class Invite {
       localSdp: sdp,
       headers: {
         ...this.#headers(),
-        ...this.#branches.headers(branch),
+        ...this.branches.headers(branch),
         Allow: allowed,
         Supported: 'replaces',
       },
     });
-    const leg = new Leg(dialog, this.from, this.correlation.marks('near', this.from), this.early.agreed);
+    const agreed = this.early.agreed(this.branches.ours(branch));
+    const leg = new Leg(dialog, this.from, this.correlation.marks('near', this.from), agreed);
     this.#over = new Promise((resolve) => {
       if (leg.ended.aborted) resolve(undefined);
       else leg.ended.addEventListener('abort', resolve, { once: true });

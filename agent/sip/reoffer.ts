@@ -12,6 +12,8 @@ export interface Reoffer {
   contentType?: string | undefined;
   /** End-to-end headers, identity among them. */
   headers?: Record<string, string>;
+  /** Before the answer, of which branch of a fork: the tag of whoever was called. */
+  branch?: string | undefined;
 }
 
 export interface ReofferAnswer {

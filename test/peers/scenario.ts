@@ -45,6 +45,8 @@ export class Scenario {
   #cseq = 0;
   #version = 0;
   #unwanted: string | undefined;
+  /** Of a caller: variable with the To tag of the early dialog in which it speaks; undefined: the one heard of last. */
+  #within: string | undefined;
   /** What the To tag of the branch that speaks now ends with. */
   #fork = '';
 
@@ -148,6 +150,22 @@ export class Scenario {
     return this.#recv(`response="${status}" rrs="true"`, check, [
       '<ereg regexp="[0-9]+" search_in="hdr" header="RSeq:" assign_to="rseq"/>',
     ]);
+  }
+
+  /** Of a caller: `reliably`, in a dialog that can be named. */
+  reliablyFrom(name: string, status: string, check: Check = {}): this {
+    this.#checks.push(`whole_${name}`, name);
+    this.#recv(`response="${status}" rrs="true"`, check, [
+      '<ereg regexp="[0-9]+" search_in="hdr" header="RSeq:" assign_to="rseq"/>',
+      `<ereg regexp=";tag=([^;]*)" search_in="hdr" header="To:" assign_to="whole_${name},${name}"/>`,
+    ]);
+    return this;
+  }
+
+  /** Of a caller: speaks in the dialog of that name from now on; without one, in the one heard of last. */
+  within(name?: string): this {
+    this.#within = name;
+    return this;
   }
 
   /** Of a caller: acknowledges the reliable response that came last (RFC 3262), perhaps with an offer. */
@@ -291,7 +309,14 @@ export class Scenario {
     return [
       'Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]',
       '[routes]',
-      ...talker[this.#role].inDialog.map((header) => header.replace('[fork]', this.#fork)),
+      ...talker[this.#role].inDialog.map((header) =>
+        header
+          .replace('[fork]', this.#fork)
+          .replace(
+            '[peer_tag_param]',
+            this.#within === undefined ? '[peer_tag_param]' : `;tag=[$${this.#within}]`,
+          ),
+      ),
       'Call-ID: [call_id]',
       `CSeq: ${cseq} ${method}`,
       this.#contact(),

@@ -201,9 +201,13 @@ export class Outgoing {
   #inside(asked: Asked, id: string): void {
     const { owner, rid, method, uri, raw } = asked;
     const rseq = Number(/^\d+/u.exec(headerOf(raw, 'rack') ?? '')?.[0] ?? -1);
+    const [localTag, remoteTag] = [tagIn(raw, 'from'), tagIn(raw, 'to')];
     const dialog = this.#stack.dialogs.named(
       id,
-      (fork) => method !== 'PRACK' || fork.reliableIn?.rseq === rseq,
+      (fork) =>
+        (method !== 'PRACK' || fork.reliableIn?.rseq === rseq) &&
+        (localTag === undefined || fork.localTag === localTag) &&
+        (remoteTag === undefined || fork.remoteTag === remoteTag),
     );
     if (dialog?.owner !== owner) {
       owner.refuse(rid, dialogUnknown);
@@ -371,6 +375,12 @@ export class Outgoing {
     const pending = madeUpResponse(text, { status: 491, reason: 'Request Pending' });
     owner.madeUp(pending, dialog.listener, id, dialog.id);
   }
+}
+
+/** By which the application tells the early dialogs of a fork apart, where it does. */
+function tagIn(raw: RawMessage, key: 'from' | 'to'): string | undefined {
+  const value = headerOf(raw, key);
+  return value === undefined ? undefined : parseNameAddr(value)?.params.get('tag');
 }
 
 /** That of the application, which relays a request and so counts it down (RFC 3261 section 16.6), or the usual one. */
