@@ -34,11 +34,12 @@ import { openPeers, readCredentials } from './sip/peers.ts';
 import type { SipServer } from './sip/server/server.ts';
 import { startTelemetryServer } from './telemetry/http.ts';
 import { startEmbeddedSip } from './embedded-sip.ts';
-import { openMedia, openVoices } from './media-plane.ts';
+import { openMedia } from './media-plane.ts';
 import { openStore, type PartNeeds } from './recording-store.ts';
 import { openLog } from './telemetry/log.ts';
 import { openMetrics } from './telemetry/metrics.ts';
 import { version } from './telemetry/version.ts';
+import { openVoices } from './voices.ts';
 
 /** A lease is hours; a minute more of it is nothing. */
 const lapseEveryMs = 60_000;
@@ -111,7 +112,7 @@ export async function startTacet(
   prepareTones(config.sip.ringingTone);
   const media = starting.use(await open.media(config.media, epochOffset, metrics, log));
   const voices = campaigns.some(({ refusalVoice }) => refusalVoice !== 'none')
-    ? starting.use(await openVoices(config.recognisers, log, metrics))
+    ? await openVoices(starting, { recognisers: config.recognisers, at, log, metrics })
     : undefined;
   const { link, store } = await openStore(starting, { config, dataDir, at, log, ledger, metrics });
 

@@ -1,9 +1,9 @@
 /** The store as a child process: the default where one machine is enough. The agent never loads what can read (I7). */
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { TacetError } from '../../config/errors.ts';
+import { firstWord, watchChild, type Launched } from '../watched-child.ts';
 
 /** The store's process ended before it was ready. */
 export class StoreDidNotStart extends TacetError {}
@@ -23,51 +23,34 @@ export interface StoreProcessOptions {
   onDeath?: (code: number | undefined) => void;
 }
 
-const restartMs = 500;
-
-interface Started {
-  child: ChildProcess;
+interface Ready {
   url: string;
   publicKey: string;
 }
 
 /** Starts it, waits until it listens, and keeps it running. @throws StoreDidNotStart */
-export async function startStoreProcess({ directory, onDeath }: StoreProcessOptions): Promise<StoreProcess> {
+export async function startStoreProcess({
+  directory,
+  onDeath = () => undefined,
+}: StoreProcessOptions): Promise<StoreProcess> {
   const token = randomBytes(24).toString('hex');
-  const closing = new AbortController();
-  let current = await launch(directory, token, 0);
-  const { url, publicKey } = current;
-  const port = Number(new URL(url).port);
-
-  const keep = async (): Promise<void> => {
-    while (!closing.signal.aborted) {
-      if (current.child.exitCode === null && current.child.signalCode === null)
-        await once(current.child, 'exit');
-      if (closing.signal.aborted) return;
-      onDeath?.(current.child.exitCode ?? undefined);
-      await new Promise((resolve) => setTimeout(resolve, restartMs));
-      if (closing.signal.aborted) return;
-      current = await launch(directory, token, port).catch(() => current);
-    }
-  };
-  const kept = keep();
+  const child = await watchChild<Ready>(
+    (first) => launch(directory, token, first === undefined ? 0 : Number(new URL(first.url).port)),
+    onDeath,
+  );
+  const { url, publicKey } = child.ready;
   return {
     url,
     publicKey,
     token,
     get pid() {
-      return current.child.pid!;
+      return child.pid;
     },
-    async [Symbol.asyncDispose]() {
-      closing.abort();
-      if (current.child.connected) current.child.disconnect();
-      await kept;
-      if (current.child.connected) current.child.disconnect();
-    },
+    [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),
   };
 }
 
-async function launch(directory: string, token: string, port: number): Promise<Started> {
+async function launch(directory: string, token: string, port: number): Promise<Launched<Ready>> {
   const child = fork(fileURLToPath(new URL('../store/main.ts', import.meta.url)), {
     // Files of many recordings are synced beside each other.
     env: {
@@ -81,9 +64,7 @@ async function launch(directory: string, token: string, port: number): Promise<S
     // The terminal's Ctrl-C is for the agent, which ends the store when its recordings are closed.
     detached: true,
   });
-  const ready = once(child, 'message').then(([message]) => message as { url: string; publicKey: string });
-  const exited = once(child, 'exit').then(([code]) => Number(code));
-  const started = await Promise.race([ready, exited]);
-  if (typeof started !== 'number') return { child, ...started };
-  throw new StoreDidNotStart(`the recording store in ${directory} did not start (exit ${started})`);
+  const ready = await firstWord<Ready>(child);
+  if (typeof ready !== 'number') return { child, ready };
+  throw new StoreDidNotStart(`the recording store in ${directory} did not start (exit ${ready})`);
 }

@@ -1,7 +1,11 @@
 /** Spoken refusals that a speech server understands, by whole calls: SIPp says what a caller says, the server takes it for what the test says. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { encodePcma } from '../../media/codec/g711.ts';
 import { callAudio, g711Of } from '../peers/pcap.ts';
 import { Scenario } from '../peers/scenario.ts';
+import { makeCtc, makeTransducer } from '../peers/speech-model.ts';
 import { VoskServer, type Answering } from '../peers/vosk-server.ts';
 import { kindsOf, playCall, promptMs, selectingSite } from './selecting-site.ts';
 
@@ -72,4 +76,52 @@ test('without a server that answers, whoever speaks has refused', async () => {
   expect(events.find(({ kind }) => kind === 'call.refused')).toMatchObject({
     by: { by: 'voice', layer: 'any-speech' },
   });
+});
+
+/** One call whose caller makes a tone, for which the site has a model that takes it for a word. */
+async function toneOf(hertz: number, model: string, make: typeof makeTransducer) {
+  await using site = await selectingSite({
+    config: { recognisers: [{ model, languages: ['fr'] }] },
+    campaign: { refusalVoice: 'recogniser', announcement: { language: 'fr' } },
+  });
+  await make(join(site.folder, model));
+  const [fromMs, saidMs] = [300, 700];
+  const tone = Int16Array.from(
+    { length: 8 * saidMs },
+    (_, at) => 9_000 * Math.sin((2 * Math.PI * hertz * at) / 8_000),
+  );
+  const g711 = new Uint8Array(8 * (fromMs + saidMs)).fill(0xd5);
+  g711.set(encodePcma(tone), 8 * fromMs);
+  const { events } = await playCall(site, {
+    caller: Scenario.caller()
+      .answered()
+      .pause(promptMs + 2_500)
+      .hangsUp(),
+    pbx: Scenario.pbx().answers().hungUp(),
+    options: { caller: { audio: callAudio({ g711, durationMs: promptMs + 3_000 }) } },
+    talkMs: promptMs + 3_000,
+  });
+  return { events, recordings: await site.recordings() };
+}
+
+test.each([
+  ['a no', 1_000, makeTransducer, { by: 'voice', layer: 'recogniser', word: 'non' }],
+  ['a no, by a model of another kind', 1_000, makeCtc, { by: 'voice', layer: 'recogniser', word: 'non' }],
+  ['a yes', 2_000, makeTransducer, undefined],
+])("what a model of the site's own takes for %s is one", async (_, hertz, make, by) => {
+  const { events, recordings } = await toneOf(hertz, './model', make);
+  const refused = events.find(({ kind }) => kind === 'call.refused') as { by: object } | undefined;
+  if (by === undefined) expect(refused).toBeUndefined();
+  else expect(refused?.by).toMatchObject(by);
+  expect(recordings).toHaveLength(by === undefined ? 1 : 0);
+});
+
+test('a model that cannot be run leaves it to any speech, and calls go on', async () => {
+  const broken: typeof makeCtc = async (folder) => {
+    await makeCtc(folder);
+    await writeFile(join(folder, 'model.int8.onnx'), 'no model');
+  };
+  const { events, recordings } = await toneOf(1_000, './model', broken);
+  expect(kindsOf(events)).not.toContain('call.refused');
+  expect(recordings).toHaveLength(1);
 });
