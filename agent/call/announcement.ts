@@ -24,7 +24,8 @@ export function hearRefusal(
 ): RefusalWatch {
   const heard = new AbortController();
   const listening = new DisposableStack();
-  let kept: Disposable | undefined;
+  let kept: Pick<ListenedTo, 'heardOut' | typeof Symbol.dispose> | undefined;
+  const joined: RefusalWatch[] = [];
   listening.use(
     keypad.onDigit(({ digit, at }) => {
       if (at >= since && keys.includes(digit)) heard.abort({ by: 'key', digit, at } satisfies Refusal);
@@ -44,8 +45,12 @@ export function hearRefusal(
       kept?.[Symbol.dispose]();
       kept = listener;
     },
+    async heardOut() {
+      await Promise.all([kept?.heardOut(), ...joined.map((other) => other.heardOut())]);
+    },
     join(other) {
       listening.use(other);
+      joined.push(other);
       const refuse = (): void => heard.abort(other.refusal);
       if (other.refused.aborted) refuse();
       else other.refused.addEventListener('abort', refuse, { once: true });
@@ -71,7 +76,9 @@ export interface RefusalWatch extends Disposable {
   /** A refusal that was heard by other means than keys. */
   refuse(refusal: Refusal): void;
   /** Whoever listens for refusals by other means, until the call ends or another one does. */
-  keep(listener: Disposable): void;
+  keep(listener: Pick<ListenedTo, 'heardOut' | typeof Symbol.dispose>): void;
+  /** The call is over: resolves when a refusal that was said in its last moment has been understood, two seconds later at most. */
+  heardOut(): Promise<void>;
   /** From now on the refusal of another protected party is one of the call, until its end; the other ends with this. */
   join(other: RefusalWatch): void;
 }

@@ -123,7 +123,10 @@ export async function converse(
       arrival: (signal) => pair.arrivals.asked(signal),
     });
     // Stopped before the refusal is looked at: one in the same instant as the hang-up still counts (I2).
-    if (turn.won === 'ended') await tape.stop();
+    if (turn.won === 'ended') {
+      await tape.stop();
+      if (tape.keeps) await watch.heardOut();
+    }
     await heedRefusal();
     switch (turn.won) {
       case 'ended':

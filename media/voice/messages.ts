@@ -19,6 +19,8 @@ export type VoiceOrder =
   | { do: 'plays'; id: number; prompt: Uint8Array }
   /** The announcement is over. */
   | { do: 'told'; id: number; at: EpochMicros }
+  /** The party has hung up: what it said last is to be understood. */
+  | { do: 'end'; id: number }
   | { do: 'leave'; id: number };
 
 export type VoiceReport =
@@ -27,5 +29,7 @@ export type VoiceReport =
   | { tell: 'word'; id: number; heard: HeardWord }
   /** What became of a provisional refusal when its utterance was over. */
   | { tell: 'final'; verdict: 'confirmed' | 'withdrawn' }
+  /** All that was said has been understood, or will not be. */
+  | { tell: 'heard-out'; id: number }
   | { tell: 'fault'; server: string; fault: StreamFault; detail: string }
   | { tell: 'unusable'; reason: string };

@@ -48,6 +48,7 @@ export class Recogniser implements Disposable {
   readonly #grammar: string[];
   readonly #frame = new Int16Array(frameSamples);
   #filled = 0;
+  #heardUntil = 0 as EpochMicros;
   #stream: VoskStream | undefined;
   #attempts = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -83,6 +84,7 @@ export class Recogniser implements Disposable {
 
   /** The next of the stream: signed 16-bit samples at 8 kHz, until `at`. */
   hear(samples: Int16Array, at: EpochMicros): void {
+    this.#heardUntil = at;
     for (const sample of samples) {
       this.#frame[this.#filled] = sample;
       this.#filled += 1;
@@ -105,6 +107,17 @@ export class Recogniser implements Disposable {
       this.#options.onSpeech(speech);
     }, answerMs);
     this.#waiting = { speech, timer };
+  }
+
+  /** The party has hung up: what it said to the last moment is understood when this resolves, or counts as any speech does. */
+  async end(): Promise<void> {
+    this.#closed = true;
+    await this.#stream?.end(this.#frame.subarray(0, this.#filled), this.#heardUntil);
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    clearTimeout(waiting.timer);
+    this.#waiting = undefined;
+    this.#options.onSpeech(waiting.speech);
   }
 
   [Symbol.dispose](): void {

@@ -1,4 +1,5 @@
 /** The thread that listens to voices: neither a call's set-up nor a packet waits for it. */
+import { setImmediate as afterMessages } from 'node:timers/promises';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { messageOf } from '../../config/errors.ts';
 import type { Language } from '../../config/schema/values.ts';
@@ -57,6 +58,9 @@ try {
       case 'told':
         listener?.recogniser?.told(order.at);
         return;
+      case 'end':
+        void hearOut(order.id, listener?.recogniser);
+        return;
       case 'leave':
         listener?.audio.close();
         listener?.recogniser?.[Symbol.dispose]();
@@ -80,6 +84,13 @@ function listen(id: number, { speech, audio, recogniser }: Listener): void {
     if (recogniser === undefined) report({ tell: 'speech', id, ...heard });
     else recogniser.speaks(heard);
   });
+}
+
+async function hearOut(id: number, recogniser: Recogniser | undefined): Promise<void> {
+  // What the media plane sent before it was stopped lies in a queue of its own.
+  await afterMessages();
+  await recogniser?.end();
+  report({ tell: 'heard-out', id });
 }
 
 function recogniserFor(id: number, language: Language): Recogniser | undefined {

@@ -15,6 +15,8 @@ export interface ListenedTo extends Disposable {
   readonly spoke: AbortSignal;
   /** A prompt begins: what comes back of it is no voice. */
   plays(prompt: Prompt): void;
+  /** The party has hung up: resolves when all that it said has been understood, or will not be. */
+  heardOut(): Promise<void>;
   /** The announcement is over: from five seconds later on a recogniser takes only the unmistakable for a refusal. */
   told(at: EpochMicros): void;
 }
@@ -36,6 +38,8 @@ export interface VoicesOptions {
 export class Voices implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #listening = new Map<number, AbortController>();
+  /** Who waits until a party has been heard out. */
+  readonly #hearing = new Map<number, () => void>();
   readonly #ready = Promise.withResolvers<undefined>();
   #lastId = 0;
   #lost = false;
@@ -49,6 +53,7 @@ export class Voices implements AsyncDisposable {
       if (this.#lost) return;
       this.#lost = true;
       this.#ready.resolve(undefined);
+      for (const heardOut of this.#hearing.values()) heardOut();
       onLost(reason);
     };
     this.#worker.on('message', (report: VoiceReport) => {
@@ -63,6 +68,8 @@ export class Voices implements AsyncDisposable {
           return this.#heard(report.id, { layer: 'recogniser', ...report.heard });
         case 'final':
           return onFinal?.(report.verdict);
+        case 'heard-out':
+          return this.#hearing.get(report.id)?.();
         case 'fault':
           return onFault?.(report.server, report.fault, report.detail);
       }
@@ -97,10 +104,18 @@ export class Voices implements AsyncDisposable {
         const prompt = new Uint8Array(encoded.PCMA.bytes);
         this.#worker.postMessage({ do: 'plays', id, prompt } satisfies VoiceOrder);
       },
+      heardOut: () =>
+        new Promise((resolve) => {
+          if (this.#lost || !this.#listening.has(id)) return resolve();
+          this.#hearing.set(id, resolve);
+          this.#worker.postMessage({ do: 'end', id } satisfies VoiceOrder);
+        }),
       told: (at) => this.#worker.postMessage({ do: 'told', id, at } satisfies VoiceOrder),
       [Symbol.dispose]: () => {
         heard[Symbol.dispose]();
         this.#listening.delete(id);
+        this.#hearing.get(id)?.();
+        this.#hearing.delete(id);
         this.#worker.postMessage({ do: 'leave', id } satisfies VoiceOrder);
       },
     };
@@ -112,6 +127,7 @@ export class Voices implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#lost = true;
+    for (const heardOut of this.#hearing.values()) heardOut();
     await this.#worker.terminate();
   }
 }

@@ -38,11 +38,15 @@ const connectMs = 1_000;
 const mostUnanswered = 30;
 /** An answer is a few words; a server that sends more is no speech server. */
 const largestAnswer = 65_536;
+/** Compared as a string by the server, blanks and all. */
+const endOfAudio = '{"eof" : 1}';
 
 export class VoskStream implements Disposable {
   readonly #options: VoskStreamOptions;
   readonly #socket: WebSocket;
   readonly #unanswered: EpochMicros[] = [];
+  /** That nothing more comes was said: resolved when nothing is left to be answered. */
+  #ending: PromiseWithResolvers<undefined> | undefined;
   #over = false;
 
   /** Connects at once; what is sent before the connection stands is lost. @throws when the URL is none */
@@ -84,12 +88,30 @@ export class VoskStream implements Disposable {
     this.#socket.send(littleEndian(frame));
   }
 
+  /**
+   * Says that nothing more comes, and waits until the server has answered for everything, a second at most. The stream is over then.
+   *
+   * @param rest of the audio, less than a frame. @param at when its last sample was heard
+   */
+  async end(rest: Int16Array, at: EpochMicros): Promise<void> {
+    if (rest.length > 0) this.send(rest, at);
+    if (this.open) {
+      this.#ending = Promise.withResolvers();
+      const late = setTimeout(() => this.#ending?.resolve(undefined), connectMs);
+      this.#unanswered.push(at);
+      this.#socket.send(endOfAudio);
+      await this.#ending.promise;
+      clearTimeout(late);
+    }
+    this[Symbol.dispose]();
+  }
+
   /** Says that nothing more comes. The server closes by itself; one that does not is left. */
   [Symbol.dispose](): void {
     if (this.#over) return;
     this.#over = true;
-    // Compared as a string by the server, blanks and all.
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send('{"eof" : 1}');
+    if (this.#ending === undefined && this.#socket.readyState === WebSocket.OPEN)
+      this.#socket.send(endOfAudio);
     this.#socket.close(1_000);
     setTimeout(() => this.#socket.terminate(), connectMs).unref();
   }
@@ -104,12 +126,14 @@ export class VoskStream implements Disposable {
     const answer = isBinary ? undefined : readAnswer((data as Buffer).toString('utf8'));
     if (answer === undefined) this.#fail('malformed', 'an answer that cannot be read');
     else this.#options.onRecognised({ ...answer, at });
+    if (this.#unanswered.length === 0) this.#ending?.resolve(undefined);
   }
 
   #fail(fault: StreamFault, detail: string): void {
     if (this.#over) return;
     this.#over = true;
     this.#socket.terminate();
+    this.#ending?.resolve(undefined);
     this.#options.onFault(fault, detail);
   }
 }

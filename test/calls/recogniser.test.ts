@@ -70,6 +70,17 @@ test('the unmistakable phrase in the conversation destroys what was recorded', a
   );
 });
 
+test('a refusal in the last words before the hang-up, understood after it: what was recorded is destroyed', async () => {
+  await using server = await VoskServer.start(understoodAs('bonjour'));
+  server.ending = { text: "je refuse l'enregistrement" };
+  const { events, recordings } = await call([server.url], promptMs + 1_200);
+  expect(recordings).toEqual([]);
+  expect(kindsOf(events)).toEqual(
+    expect.arrayContaining(['recording.allowed', 'recording.destroyed', 'call.refused']),
+  );
+  expect(events.at(-1)).toMatchObject({ outcome: 'refused', recorded: false });
+});
+
 test('without a server that answers, whoever speaks has refused', async () => {
   const { events, recordings } = await call(['ws://127.0.0.1:1'], 300);
   expect(recordings).toEqual([]);

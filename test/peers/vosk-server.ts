@@ -28,6 +28,8 @@ export class VoskServer implements AsyncDisposable {
   /** How many said that nothing more comes. */
   ended = 0;
   answering: Answering;
+  /** What the end of a stream is answered with; undefined: nothing. */
+  ending: object | undefined = { text: '' };
   readonly #server: WebSocketServer;
   readonly #events = new EventTarget();
 
@@ -76,7 +78,8 @@ export class VoskServer implements AsyncDisposable {
       const bytes = data as Buffer;
       if (!isBinary && bytes.toString() === '{"eof" : 1}') {
         this.ended += 1;
-        socket.send('{"text": ""}');
+        if (this.ending === undefined) return;
+        socket.send(JSON.stringify(this.ending));
         socket.close();
       } else if (!isBinary && session.frames === 0 && bytes.includes('config')) {
         session.config = (JSON.parse(bytes.toString()) as { config: Held['config'] }).config;

@@ -88,6 +88,29 @@ test('says what it sends and asks for, and sends samples as they were', async ()
   await server.until(() => server.ended === 1);
 });
 
+test('what is said in the last moment is understood from the final at the end; less than a frame is sent too', async () => {
+  await using server = await VoskServer.start(takenFor(''));
+  server.ending = final('non', 0.8);
+  using party = await connected(server);
+  party.says(2);
+  party.recogniser.hear(new Int16Array(300), (party.at + 37_500) as EpochMicros);
+  await party.recogniser.end();
+  expect(server.sessions[0]!.frames).toBe(3);
+  expect(party.refusals).toEqual([{ word: 'non', score: 0.8, provisional: false, at: 237_500 }]);
+  expect(party.faults).toEqual([]);
+});
+
+test('who speaks in the last moment and is not answered for has refused, as without a server', async () => {
+  await using server = await VoskServer.start(() => undefined);
+  server.ending = undefined;
+  using party = await connected(server);
+  party.says(2);
+  party.recogniser.speaks({ score: 0.9, at: party.at });
+  await party.recogniser.end();
+  expect(party.speech).toEqual([{ score: 0.9, at: 200_000 }]);
+  expect(party.refusals).toEqual([]);
+});
+
 test('a refusal that may still change acts at once; its final confirms it, once', async () => {
   await using server = await VoskServer.start(
     takenFor('', 'je', 'je refuse', final('je refuse', 0.9, 0.7), ''),
