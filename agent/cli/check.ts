@@ -1,5 +1,7 @@
-/** `tacet check`: reads the configuration, the campaigns, their laws and prompts, and says what is wrong. */
+/** `tacet check`: reads the configuration, the campaigns, their laws, prompts and speech models, and says what is wrong. */
+import { resolve } from 'node:path';
 import { loadConfig } from '../../config/load.ts';
+import { modelIn } from '../../media/voice/sherpa/model-folder.ts';
 import { concerns } from '../law/constrain.ts';
 import { Law } from '../law/law.ts';
 import { lawOf, switchedOffPacks } from '../law/load.ts';
@@ -8,6 +10,8 @@ import { onlyConfig } from './options.ts';
 export async function check(words: string[]): Promise<number> {
   const path = onlyConfig(words);
   const loaded = await loadConfig(path);
+  for (const { model } of loaded.config.recognisers)
+    if (model !== undefined) await modelIn(resolve(loaded.directory, model));
   const law = new Law(await lawOf(loaded));
   const today = new Date().toISOString().slice(0, 10);
   let stopped = 0;

@@ -118,6 +118,17 @@ function pbxAnswers(site: Site, then: (pbx: Scenario) => Scenario): Promise<Sipp
   });
 }
 
+/** Of a PBX: has us call somebody in its place, and is hung up when they are there. */
+function refers(agent: Scenario, to: string): Scenario {
+  return agent
+    .request('REFER', { headers: [`Refer-To: <${to}>`] }, 202)
+    .expect('NOTIFY', { has: ['100 Trying'] })
+    .reply()
+    .expect('NOTIFY', { has: ['200 OK'] })
+    .reply()
+    .hungUp();
+}
+
 /** Ends the calls that are on. */
 async function endNow(tacet: Tacet): Promise<void> {
   const enough = new AbortController();
@@ -294,15 +305,7 @@ test('a call that passed and was transferred outside is recorded by order: both 
   });
   await using tacet = await site.start();
   await using target = await carrierAnswers(site, (there) => there.reinvited(talk).hungUp());
-  await using pbx = await pbxAnswers(site, (agent) =>
-    agent
-      .request('REFER', { headers: ['Refer-To: <sip:+33700000007@192.0.2.7>'] }, 202)
-      .expect('NOTIFY', { has: ['100 Trying'] })
-      .reply()
-      .expect('NOTIFY', { has: ['200 OK'] })
-      .reply()
-      .hungUp(),
-  );
+  await using pbx = await pbxAnswers(site, (agent) => refers(agent, 'sip:+33700000007@192.0.2.7'));
   await using caller = await carrierCalls(site, (calling) =>
     calling.answered().reinvited(talk).reinvited(talk).hungUp(),
   );
@@ -333,15 +336,7 @@ test.each([
   await using tacet = await site.start();
   const consenting = callAudio({ durationMs: 12_000, keys: yes });
   await using target = await carrierAnswers(site, (there) => there.hungUp(), { audio: consenting });
-  await using pbx = await pbxAnswers(site, (agent) =>
-    agent
-      .request('REFER', { headers: [`Refer-To: <sip:${number}@192.0.2.7>`] }, 202)
-      .expect('NOTIFY', { has: ['100 Trying'] })
-      .reply()
-      .expect('NOTIFY', { has: ['200 OK'] })
-      .reply()
-      .hungUp(),
-  );
+  await using pbx = await pbxAnswers(site, (agent) => refers(agent, `sip:${number}@192.0.2.7`));
   await using caller = await carrierCalls(site, (calling) => calling.answered().reinvited(talk).hungUp(), {
     audio: consenting,
   });
@@ -403,14 +398,7 @@ test('two calls that are both recorded are joined: the newcomer is told, one rec
   const replaces = encodeURIComponent((await replacing(consulted)).slice('Replaces: '.length));
   await becomes(tacet, 'recording');
   await using pbx = await pbxAnswers(site, (agent) =>
-    agent
-      .pause(500)
-      .request('REFER', { headers: [`Refer-To: <sip:+33199000001@192.0.2.7?Replaces=${replaces}>`] }, 202)
-      .expect('NOTIFY', { has: ['100 Trying'] })
-      .reply()
-      .expect('NOTIFY', { has: ['200 OK'] })
-      .reply()
-      .hungUp(),
+    refers(agent.pause(500), `sip:+33199000001@192.0.2.7?Replaces=${replaces}`),
   );
   await using caller = await carrierCalls(site, (calling) => calling.answered().reinvited(talk).hungUp(), {
     port: first,
