@@ -59,7 +59,8 @@ export class EarlyDialog {
    * @param branch undefined where there is but one
    */
   agreed(branch: string | undefined): Readonly<Agreed> | undefined {
-    return branch === undefined ? [...this.#agreed.values()].at(-1) : this.#agreed.get(branch);
+    if (branch === undefined) return [...this.#agreed.values()].at(-1);
+    return this.#agreed.get(branch) ?? this.#agreed.get(undefined);
   }
 
   /** From now on `answer` says how offers of the far end are answered, in place of whoever did before. */
@@ -89,7 +90,7 @@ export class EarlyDialog {
     });
   }
 
-  /** The dialogs of an INVITE have one name to the application: a tag says which. drachtio-server takes the newest whatever it says. */
+  /** The dialogs of an INVITE have one name to the application: a tag says which, to a server that looks at it. */
   #within(branch: string | undefined): Record<string, string> {
     if (branch === undefined) return {};
     return { [this.#by === 'us' ? 'To' : 'From']: `<sip:placeholder>;tag=${branch}` };
