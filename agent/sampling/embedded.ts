@@ -63,6 +63,12 @@ export async function openEmbeddedSampler(options: EmbeddedSamplerOptions): Prom
   }
 }
 
+/**
+ * A disk that others keep busy takes a tenth of a second now and then. Only a selected call waits for it, which is answered and told
+ * before anything else, and whose ledger entry goes to the same disk.
+ */
+const defaultTimeoutMs = 500;
+
 class EmbeddedSampler implements Sampler {
   readonly #tally: Tally;
   readonly #journal: Journal;
@@ -85,7 +91,7 @@ class EmbeddedSampler implements Sampler {
     this.#lock = lock;
     this.#clock = options.clock ?? (() => new Date());
     this.#uniform = options.uniform;
-    this.#timeoutMs = options.timeoutMs ?? 100;
+    this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     this.#retryMs = options.retryMs ?? 1_000;
     this.#onAvailability = options.onAvailability;
     this.#onUngranted = options.onUngranted;

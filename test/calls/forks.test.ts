@@ -49,6 +49,8 @@ test('telephones that ring reliably are acknowledged by the caller in a dialog e
   for (const branch of branches) {
     pbx
       .branch(branch)
+      // The caller's own PRACK has its 200 before it hears of the next telephone.
+      .pause(200)
       .responds('183 Session Progress', { body: talk, headers: ['Require: 100rel', 'RSeq: 7'] })
       .expect('PRACK', { has: ['RAck: 7 ', `To: .*tag=[0-9]+p[0-9]+${branch}`] })
       .reply();
@@ -80,6 +82,8 @@ function bothEarly(): { pbx: Scenario; caller: Scenario } {
   for (const branch of early) {
     pbx
       .branch(branch)
+      // The caller's own PRACK has its 200 before it hears of the next telephone.
+      .pause(200)
       .responds('183 Session Progress', {
         body: { ...talk, formats: [branch === 'y' ? pcmu : pcma] },
         headers: ['Require: 100rel', 'RSeq: 7', 'Allow: INVITE, ACK, BYE, UPDATE'],
@@ -137,6 +141,7 @@ test.each(early)(
         .hangsUp(),
       pbx: pbx
         .branch(asking)
+        .pause(200)
         .request('UPDATE', { body: hushed }, 200, { has: ['a=recvonly'] })
         .pause(100)
         .responds('200 OK')
