@@ -11,14 +11,21 @@ import { kindsOf, playCall, promptMs, selectingSite } from './selecting-site.ts'
 
 const speech = new URL('../../config/prompts/demo/caller-fr.wav', import.meta.url).pathname;
 
-/** One call whose caller says 700 ms of speech from an instant on, which the servers understand as they are told to. */
-async function call(servers: readonly string[], fromMs: number) {
+const saidMs = 700;
+
+/** One call from whose caller this audio comes from an instant on. */
+async function hearing(
+  recognisers: readonly object[],
+  said: Uint8Array,
+  fromMs: number,
+  prepare: (folder: string) => Promise<void> = () => Promise.resolve(),
+) {
   await using site = await selectingSite({
-    config: { recognisers: servers.map((url) => ({ url, languages: ['fr'] })) },
+    config: { recognisers },
     campaign: { refusalVoice: 'recogniser', announcement: { language: 'fr' } },
   });
-  const said = (await g711Of(speech)).subarray(0, 8 * 700);
-  const g711 = new Uint8Array(8 * (fromMs + 700)).fill(0xd5);
+  await prepare(site.folder);
+  const g711 = new Uint8Array(8 * (fromMs + saidMs)).fill(0xd5);
   g711.set(said, 8 * fromMs);
   const { events } = await playCall(site, {
     caller: Scenario.caller()
@@ -30,6 +37,16 @@ async function call(servers: readonly string[], fromMs: number) {
     talkMs: promptMs + 4_500,
   });
   return { events, recordings: await site.recordings() };
+}
+
+/** One call whose caller says something from an instant on, which the servers understand as they are told to. */
+async function call(servers: readonly string[], fromMs: number) {
+  const said = (await g711Of(speech)).subarray(0, 8 * saidMs);
+  return hearing(
+    servers.map((url) => ({ url, languages: ['fr'] })),
+    said,
+    fromMs,
+  );
 }
 
 /** Nothing until somebody speaks, then `text`. */
@@ -90,29 +107,13 @@ test('without a server that answers, whoever speaks has refused', async () => {
 });
 
 /** One call whose caller makes a tone, for which the site has a model that takes it for a word. */
-async function toneOf(hertz: number, model: string, make: typeof makeTransducer) {
-  await using site = await selectingSite({
-    config: { recognisers: [{ model, languages: ['fr'] }] },
-    campaign: { refusalVoice: 'recogniser', announcement: { language: 'fr' } },
-  });
-  await make(join(site.folder, model));
-  const [fromMs, saidMs] = [300, 700];
+async function toneOf(hertz: number, make: typeof makeTransducer) {
   const tone = Int16Array.from(
     { length: 8 * saidMs },
     (_, at) => 9_000 * Math.sin((2 * Math.PI * hertz * at) / 8_000),
   );
-  const g711 = new Uint8Array(8 * (fromMs + saidMs)).fill(0xd5);
-  g711.set(encodePcma(tone), 8 * fromMs);
-  const { events } = await playCall(site, {
-    caller: Scenario.caller()
-      .answered()
-      .pause(promptMs + 2_500)
-      .hangsUp(),
-    pbx: Scenario.pbx().answers().hungUp(),
-    options: { caller: { audio: callAudio({ g711, durationMs: promptMs + 3_000 }) } },
-    talkMs: promptMs + 3_000,
-  });
-  return { events, recordings: await site.recordings() };
+  const recognisers = [{ model: './model', languages: ['fr'] }];
+  return hearing(recognisers, encodePcma(tone), 300, (folder) => make(join(folder, 'model')));
 }
 
 test.each([
@@ -120,7 +121,7 @@ test.each([
   ['a no, by a model of another kind', 1_000, makeCtc, { by: 'voice', layer: 'recogniser', word: 'non' }],
   ['a yes', 2_000, makeTransducer, undefined],
 ])("what a model of the site's own takes for %s is one", async (_, hertz, make, by) => {
-  const { events, recordings } = await toneOf(hertz, './model', make);
+  const { events, recordings } = await toneOf(hertz, make);
   const refused = events.find(({ kind }) => kind === 'call.refused') as { by: object } | undefined;
   if (by === undefined) expect(refused).toBeUndefined();
   else expect(refused?.by).toMatchObject(by);
@@ -132,7 +133,7 @@ test('a model that cannot be run leaves it to any speech, and calls go on', asyn
     await makeCtc(folder);
     await writeFile(join(folder, 'model.int8.onnx'), 'no model');
   };
-  const { events, recordings } = await toneOf(1_000, './model', broken);
+  const { events, recordings } = await toneOf(1_000, broken);
   expect(kindsOf(events)).not.toContain('call.refused');
   expect(recordings).toHaveLength(1);
 });
