@@ -143,6 +143,12 @@ export class OutgoingRecording implements RecordingStream {
       case 'opened':
         this.#answer.resolve(undefined);
         this.acknowledge(message.position);
+        if (message.position < this.#acknowledged) {
+          // What was acknowledged is not kept here any more: the rest cannot be joined to it.
+          this.#fail('store-lost-audio');
+          this.#release();
+          return;
+        }
         this.#next = this.#acknowledged;
         for (const gap of this.#gaps) this.#hooks.say({ type: 'gap', stream: this.stream, gap });
         this.#hooks.send();

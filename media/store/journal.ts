@@ -9,6 +9,9 @@ import type { Gap, RecordingEnd, RecordingHeader } from '../fork/sink.ts';
 import type { BatchList } from '../rtp/segments.ts';
 import { SealedFileBroken, SealedReader, writeChunk } from './sealed-file.ts';
 
+/** Its first chunk is not whole: whoever began it died before anything of it could be acknowledged. */
+export class JournalWithoutHeader extends SealedFileBroken {}
+
 /** Resolves when all that was written to a descriptor is on stable storage. */
 type Sync = (fd: number) => Promise<void>;
 const dataSync: Sync = promisify(fdatasync);
@@ -63,7 +66,11 @@ export class Journal {
     return journal;
   }
 
-  /** Goes on with a journal after a restart; a torn last chunk was never acknowledged and is cut off. */
+  /**
+   * Goes on with a journal after a restart; a torn last chunk was never acknowledged and is cut off.
+   *
+   * @throws JournalWithoutHeader, SealedFileBroken
+   */
   static resume(path: string, key: KeyObject): { journal: Journal; gaps: Gap[] } {
     using contents = new JournalFile(path, key);
     const fd = openSync(path, 'r+');
@@ -181,7 +188,7 @@ class JournalFile implements JournalContents {
       if (chunk[0] === kinds.gap) this.gaps.push(JSON.parse(text()) as Gap);
       if (chunk[0] === kinds.end) this.end = JSON.parse(text()) as RecordingEnd;
     }
-    if (header === undefined) throw new SealedFileBroken('a journal without its header');
+    if (header === undefined) throw new JournalWithoutHeader('a journal without its header');
     return header;
   }
 }

@@ -15,6 +15,7 @@ const kindNumbers: Record<SealedKind, number> = { journal: 1, audio: 2, metadata
 
 const lengthBytes = 4;
 const largestChunk = 16 * 1024 * 1024;
+const zerosAtOnce = 64 * 1024;
 
 /** A chunk was changed, exchanged or sealed under another key. */
 export class SealedFileBroken extends TacetError {}
@@ -70,16 +71,27 @@ export class SealedReader implements Disposable {
     return this.#starts.length;
   }
 
-  /** The next chunk; undefined after the last whole one. @throws SealedFileBroken */
+  /**
+   * The next chunk; undefined after the last whole one. A write that was torn is not whole: after a power failure a file may
+   * be as long as it was to be, and zero from some byte on.
+   *
+   * @throws SealedFileBroken
+   */
   next(): Buffer | undefined {
     const at = this.wholeBytes;
     if (at + lengthBytes > this.#size) return undefined;
     const length = this.#lengthAt(at);
-    if (at + lengthBytes + length > this.#size) return undefined;
-    const opened = this.#open(this.chunks, at, length);
-    this.#starts.push(at);
-    this.wholeBytes = at + lengthBytes + length;
-    return opened;
+    const end = at + lengthBytes + length;
+    if (length === 0 || end > this.#size) return undefined;
+    try {
+      const opened = this.#open(this.chunks, at, length);
+      this.#starts.push(at);
+      this.wholeBytes = end;
+      return opened;
+    } catch (error) {
+      if (this.#isZeroFrom(end - 1)) return undefined;
+      throw error;
+    }
   }
 
   /** A chunk that was read before, again. @throws SealedFileBroken */
@@ -92,14 +104,19 @@ export class SealedReader implements Disposable {
     closeSync(this.#fd);
   }
 
+  #isZeroFrom(start: number): boolean {
+    for (let at = start; at < this.#size; at += zerosAtOnce)
+      if (this.#read(at, Math.min(zerosAtOnce, this.#size - at)).some((byte) => byte !== 0)) return false;
+    return true;
+  }
+
   #lengthAt(at: number): number {
-    const length = this.#read(at, lengthBytes).readUInt32BE();
-    if (length < tagBytes || length > largestChunk)
-      throw new SealedFileBroken(`chunk ${this.chunks}: length ${length}`);
-    return length;
+    return this.#read(at, lengthBytes).readUInt32BE();
   }
 
   #open(number: number, at: number, length: number): Buffer {
+    if (length < tagBytes || length > largestChunk)
+      throw new SealedFileBroken(`chunk ${number}: length ${length}`);
     const sealed = this.#read(at + lengthBytes, length);
     const decipher = createDecipheriv('aes-256-gcm', this.#key, nonceOf(this.#kind, number));
     decipher.setAuthTag(sealed.subarray(length - tagBytes));

@@ -17,9 +17,9 @@ import {
   type Frame,
   type StoreMessage,
 } from '../fork/protocol.ts';
-import type { RecordingEnd } from '../fork/sink.ts';
+import type { RecordingEnd, RecordingHeader } from '../fork/sink.ts';
 import { SealBroken } from './keyring.ts';
-import { Vault } from './vault.ts';
+import { Vault, type VaultRefusal } from './vault.ts';
 
 export interface StoreOptions {
   directory: string;
@@ -206,7 +206,7 @@ class AgentConnection {
     if (this.#from === undefined) throw new LinkMalformed(`${message.type} before hello`);
     switch (message.type) {
       case 'open': {
-        const taken = this.#vault.begin(message.header, this.#from);
+        const taken = this.#begin(message.header, this.#from);
         if (typeof taken === 'string') {
           // A repeated close of one that is finished: the agent never heard our word.
           if (taken === 'finished') void this.#finish(message.stream, message.header.recording, undefined);
@@ -232,6 +232,19 @@ class AgentConnection {
       case 'destroy':
         this.#say({ type: 'destroyed', receipt: this.#vault.destroy(message.recording, message.reason) });
         return;
+    }
+  }
+
+  /** A recording that cannot be begun or gone on with is refused, and costs the other recordings of its agent nothing. */
+  #begin(
+    header: RecordingHeader,
+    from: { agent: string; boot: string },
+  ): number | VaultRefusal | 'unreadable' {
+    try {
+      return this.#vault.begin(header, from);
+    } catch (error) {
+      this.#hooks.onProblem(`recording ${header.recording} is refused: ${messageOf(error)}`);
+      return 'unreadable';
     }
   }
 

@@ -7,7 +7,7 @@ import { wasInterrupted } from './artefact.ts';
 import { ArtefactMaker } from './artefact-maker.ts';
 import { Catalogue, type Tombstone } from './catalogue.ts';
 import { overwriteAndUnlink, syncDirectory, unfinished } from './durable.ts';
-import { Journal } from './journal.ts';
+import { Journal, JournalWithoutHeader } from './journal.ts';
 import { KeyRing } from './keyring.ts';
 
 interface OpenRecording {
@@ -43,7 +43,11 @@ export class Vault implements AsyncDisposable {
     this.#catalogue = new Catalogue(join(directory, 'catalogue.sqlite'));
   }
 
-  /** Begins a recording or goes on with it; gives its position, or why not. */
+  /**
+   * Begins a recording or goes on with it; gives its position, or why not.
+   *
+   * @throws SealedFileBroken when what there is of it cannot be read, and what the file system throws
+   */
   begin(header: RecordingHeader, from: { agent: string; boot: string }): number | VaultRefusal {
     const id = header.recording;
     if (this.#catalogue.tombstone(id) !== undefined) return 'destroyed';
@@ -51,7 +55,8 @@ export class Vault implements AsyncDisposable {
     if (this.#finishing.has(id) || (row !== undefined && row.state !== 'open')) return 'finished';
     const open = this.#open.get(id);
     if (open !== undefined) return open.journal.durable;
-    if (row !== undefined && existsSync(this.#journalPath(id))) return this.#resume(id).journal.durable;
+    const resumed = row === undefined ? undefined : this.#resume(id);
+    if (resumed !== undefined) return resumed.journal.durable;
     const { bavail, bsize } = statfsSync(this.#directory);
     if (bavail * bsize < this.#reserveBytes) return 'disk-full';
     // The row comes first: a journal that no row names would be an orphan after a crash.
@@ -107,7 +112,7 @@ export class Vault implements AsyncDisposable {
     const row = this.#catalogue.get(id);
     if (row?.state !== 'open') return;
     const journalPath = this.#journalPath(id);
-    const open = this.#open.get(id) ?? (existsSync(journalPath) ? this.#resume(id) : undefined);
+    const open = this.#open.get(id) ?? this.#resume(id);
     this.#open.delete(id);
     const key = this.keys.has(id) ? this.keys.open(id) : this.keys.create(id);
     if (open !== undefined && end !== undefined) open.journal.end(end);
@@ -202,11 +207,20 @@ export class Vault implements AsyncDisposable {
     this.#catalogue[Symbol.dispose]();
   }
 
-  #resume(id: string): OpenRecording {
-    const { journal, gaps } = Journal.resume(this.#journalPath(id), this.keys.open(id));
-    const open = { journal, gaps: new Set(gaps.map((gap) => JSON.stringify(gap))) };
-    this.#open.set(id, open);
-    return open;
+  /** Goes on with its journal, if there is one. One of which nothing was written is removed: nothing of it was acknowledged. */
+  #resume(id: string): OpenRecording | undefined {
+    const path = this.#journalPath(id);
+    if (!existsSync(path)) return undefined;
+    try {
+      const { journal, gaps } = Journal.resume(path, this.keys.open(id));
+      const open = { journal, gaps: new Set(gaps.map((gap) => JSON.stringify(gap))) };
+      this.#open.set(id, open);
+      return open;
+    } catch (error) {
+      if (!(error instanceof JournalWithoutHeader)) throw error;
+      unlinkSync(path);
+      return undefined;
+    }
   }
 
   #journalPath(id: string): string {

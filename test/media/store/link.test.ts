@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -97,7 +98,7 @@ async function bench(options: { maxBytes?: number; ramBytes?: number } = {}): Pr
     folder: home.path,
     async [Symbol.asyncDispose]() {
       await link[Symbol.asyncDispose]();
-      await store[Symbol.asyncDispose]();
+      await this.store[Symbol.asyncDispose]();
       await home[Symbol.asyncDispose]();
     },
   };
@@ -254,6 +255,59 @@ test('a store that is killed keeps what it acknowledged and takes the rest when 
   void stream.close(end(60));
   await link.flush(AbortSignal.timeout(15_000));
   expect(stored(home.path)).toMatchObject([{ state: 'complete', details: { durationMs: 1_200, gaps: [] } }]);
+});
+
+/** Ends the store, changes what it had written of a recording, and starts it again in its place. @returns its problems */
+async function changeJournal(
+  home: Bench,
+  recording: RecordingId,
+  change: (bytes: Buffer) => Uint8Array,
+): Promise<string[]> {
+  await expect.poll(() => home.link.statistics().backlogBytes, { timeout: 5_000 }).toBe(0);
+  home.store.disconnectAll();
+  await home.store[Symbol.asyncDispose]();
+  const directory = join(home.folder, 'store');
+  const path = join(directory, 'journal', `${recording}.journal`);
+  await writeFile(path, change(await readFile(path)));
+  const problems: string[] = [];
+  home.store = await startStore({
+    directory,
+    token,
+    port: Number(new URL(home.store.url).port),
+    onProblem: (problem) => problems.push(problem),
+  });
+  return problems;
+}
+
+test('a journal that cannot be read costs its own recording, and no other', async () => {
+  await using home = await bench();
+  const [broken, sound] = [await home.link.open(header()), await home.link.open(header())];
+  for (const stream of [broken, sound]) stream.write(batch(0));
+  const problems = await changeJournal(home, broken.recording, (bytes) => {
+    bytes[100]! ^= 1;
+    return bytes;
+  });
+  await once(broken.failed, 'abort');
+  expect(broken.failed.reason).toBe('unreadable');
+  expect(problems).toEqual([
+    expect.stringMatching(`^recording ${broken.recording} is refused: chunk 0 was changed`),
+  ]);
+  expect(home.events).toContainEqual(
+    expect.objectContaining({ kind: 'stream-failed', recording: broken.recording, reason: 'unreadable' }),
+  );
+  sound.write(batch(1));
+  expect(await sound.close(end(2))).toBe('stored');
+});
+
+test('a store that lost what it had acknowledged costs the recording, and is not asked for the rest for ever', async () => {
+  await using home = await bench();
+  const stream = await home.link.open(header());
+  for (let turn = 0; turn < 3; turn++) stream.write(batch(turn));
+  await changeJournal(home, stream.recording, () => new Uint8Array(0));
+  await once(stream.failed, 'abort');
+  expect(stream.failed.reason).toBe('store-lost-audio');
+  await home.link.flush(AbortSignal.timeout(5_000));
+  expect(home.link.statistics()).toMatchObject({ streams: 0, backlogBytes: 0 });
 });
 
 test('whatever a stranger sends, the store closes that connection and goes on', async () => {

@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs';
+import fc from 'fast-check';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { CallId, EpochMicros, RecordingId } from '../../../config/units.ts';
@@ -109,4 +110,63 @@ test('two who ask for the same recording to be finished get one artefact', async
     `${recording}.key`,
     `${recording}.wav.sealed`,
   ]);
+});
+
+test('a store that dies while it writes a journal goes on with what is whole of it, from the first byte on', async () => {
+  await using folder = await temporaryFolder('vault');
+  const path = join(folder.path, 'journal', `${recording}.journal`);
+  const open = (): Vault => new Vault({ directory: folder.path });
+  {
+    await using vault = open();
+    vault.begin(header, from);
+    for (let number = 0; number < 3; number += 1) {
+      vault.take(recording, number, speech());
+      await vault.sync(recording);
+    }
+  }
+  const whole = readFileSync(path);
+  const key = readFileSync(join(folder.path, 'keys', `${recording}.key`));
+  await fc.assert(
+    fc.asyncProperty(fc.nat(whole.length), fc.constantFrom(0, 3, 5_000), async (bytes, zeros) => {
+      // After a power failure a file may be as long as it was to be, and zero from some byte on.
+      writeFileSync(path, Buffer.concat([whole.subarray(0, bytes), Buffer.alloc(zeros)]));
+      writeFileSync(join(folder.path, 'keys', `${recording}.key`), key);
+      await using vault = open();
+      const position = vault.begin(header, from);
+      expect(position).toBeOneOf([0, 1, 2, 3]);
+      for (let number = Number(position); number < 4; number += 1)
+        expect(vault.take(recording, number, speech())).toBe('taken');
+      expect(await vault.sync(recording)).toBe(4);
+    }),
+    {
+      numRuns: 60,
+      examples: [
+        [0, 0],
+        [1, 0],
+        [whole.length, 0],
+      ],
+    },
+  );
+  await using vault = open();
+  await vault.finish(recording, end);
+  using reader = openStoreReader(folder.path);
+  expect(reader.recordings()).toMatchObject([
+    { state: 'complete', details: { storedMs: { caller: 2_000 } } },
+  ]);
+});
+
+test('a recording of which the store had written nothing when it died is an empty one when its agent does not come back', async () => {
+  await using folder = await temporaryFolder('vault');
+  {
+    await using vault = new Vault({ directory: folder.path });
+    vault.begin(header, from);
+  }
+  writeFileSync(join(folder.path, 'journal', `${recording}.journal`), '');
+  await using vault = new Vault({ directory: folder.path });
+  await vault.finish(recording, undefined);
+  using reader = openStoreReader(folder.path);
+  expect(reader.recordings()).toMatchObject([
+    { state: 'interrupted', details: { storedMs: { caller: 0, agent: 0 } } },
+  ]);
+  expect(vault.orphans()).toEqual({ files: [], rows: [] });
 });
