@@ -91,17 +91,18 @@ async function bench(options: { maxBytes?: number; ramBytes?: number } = {}): Pr
     reconnectMs: { min: 10, max: 50 },
     onEvent: (event) => events.push(event),
   });
-  return {
+  const made: Bench = {
     store,
     link,
     events,
     folder: home.path,
     async [Symbol.asyncDispose]() {
       await link[Symbol.asyncDispose]();
-      await this.store[Symbol.asyncDispose]();
+      await made.store[Symbol.asyncDispose]();
       await home[Symbol.asyncDispose]();
     },
   };
+  return made;
 }
 
 function stored(folder: string) {
