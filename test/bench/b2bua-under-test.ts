@@ -3,6 +3,7 @@ import { execFileSync, fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Order, Weight } from './b2bua.ts';
+import { startFlags } from './start-flags.ts';
 
 /** What is weighed runs here, all else elsewhere. */
 export const core = '0';
@@ -21,7 +22,7 @@ export class B2buaUnderTest implements AsyncDisposable {
     execFileSync('taskset', ['-pc', otherCores, `${process.pid}`]);
     const child = fork(fileURLToPath(new URL('./b2bua.ts', import.meta.url)), {
       execPath: 'taskset',
-      execArgv: ['-c', core, process.execPath, '--expose-gc', ...nodeArguments],
+      execArgv: ['-c', core, process.execPath, '--expose-gc', ...startFlags, ...nodeArguments],
     });
     const [ready] = (await once(child, 'message')) as [Weight];
     return new B2buaUnderTest(child, ready.port);

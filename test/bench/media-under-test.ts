@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Answer, Order } from './relay-process.ts';
 import { relayCore } from './rtp-load.ts';
+import { startFlags } from './start-flags.ts';
 
 export class MediaUnderTest implements AsyncDisposable {
   readonly #child: ChildProcess;
@@ -14,11 +15,9 @@ export class MediaUnderTest implements AsyncDisposable {
 
   /** @param cores `one` weighs it against programs on the same core, `all` lets its threads run beside each other */
   static async start(cores: 'one' | 'all' = 'one'): Promise<MediaUnderTest> {
-    // As `npm start` does.
-    const heap = '--initial-old-space-size=128';
-    const pinned = { execPath: 'taskset', execArgv: ['-c', relayCore, process.execPath, heap] };
+    const pinned = { execPath: 'taskset', execArgv: ['-c', relayCore, process.execPath, ...startFlags] };
     const module = fileURLToPath(new URL('./relay-process.ts', import.meta.url));
-    const child = fork(module, cores === 'one' ? pinned : { execArgv: [heap] });
+    const child = fork(module, cores === 'one' ? pinned : { execArgv: startFlags });
     await once(child, 'spawn');
     return new MediaUnderTest(child);
   }

@@ -38,7 +38,7 @@ interface Recorded {
 }
 
 await using folder = await temporaryFolder('bench-store');
-const plane = openRelay({ address: '127.0.0.1', ports: { min: 20_000, max: 29_999 }, workers: 1 });
+const plane = openRelay({ address: '127.0.0.1', ports: { min: 20_000, max: 26_999 }, workers: 1 });
 const sessions: MediaSession[] = [];
 const recorded: Recorded[] = [];
 let store: StoreProcess | undefined;

@@ -21,20 +21,14 @@ import {
 } from './rtp-load.ts';
 import { Rtpengine } from './rtpengine.ts';
 
-const seconds = 3;
+/** Of sending through each relay that is compared, in turns of two seconds. */
+const seconds = 10;
 const streamCounts = [100, 300, 1_000];
 /** The goals are for these. */
 const judged = [300, 1_000];
 /** The largest first: most machines carry it, and then nothing else is to be tried. */
 const mostTried = [2_500, 2_000, 1_500];
 const players = 200;
-/** A host that is slow for a second falls on one of those that are compared: the middle of so many ratios counts. */
-const turns = 3;
-/** One turn at few streams keeps the whole run below five minutes. */
-const recordedTurns = new Map([
-  [300, 1],
-  [1_000, turns],
-]);
 
 export interface Cost extends Traffic {
   usPerPacket: number;
@@ -68,131 +62,143 @@ export async function run(say: (line: string) => void): Promise<Record<string, u
     return figures;
   };
   const compared: Comparison[] = [];
+  const recording: number[] = [];
   for (const streams of streamCounts) {
-    for (let turn = 0; turn < (judged.includes(streams) ? turns : 1); turn++) {
-      compared.push({
-        streams,
-        tacet: told(`${streams} streams, tacet`, await measureTacet(tools, streams, false)),
-        rtpengine: told(`${streams} streams, rtpengine`, await measureRtpengine(tools, streams, false)),
-        floor: told(`${streams} streams, bare relay`, await measureBare(tools, streams)),
-      });
-    }
+    const [tacet, rtpengine, floor] = await inTurns(tools, streams, [
+      await startTacet(false),
+      await startRtpengine(tools, false),
+      startBare(tools),
+    ]);
+    compared.push(told('side by side', { streams, tacet, rtpengine, floor }));
   }
-  const recording = [];
   for (const streams of judged) {
-    const ratios = [];
-    for (let turn = 0; turn < recordedTurns.get(streams)!; turn++) {
-      const tacet = told(`${streams} streams recorded, tacet`, await measureTacet(tools, streams, true));
-      const rtpengine = told(
-        `${streams} streams recorded, rtpengine`,
-        await measureRtpengine(tools, streams, true),
-      );
-      ratios.push(tacet.usPerPacket / rtpengine.usPerPacket);
-    }
-    recording.push(middle(ratios));
+    const [tacet, rtpengine] = await inTurns(tools, streams, [
+      await startTacet(true),
+      await startRtpengine(tools, true),
+    ]);
+    told('recorded, side by side', { streams, tacet, rtpengine });
+    recording.push(tacet.usPerPacket / rtpengine.usPerPacket);
   }
-  const toRtpengine = ({ tacet, rtpengine }: Comparison): number => tacet.usPerPacket / rtpengine.usPerPacket;
-  const of = (streams: number): Comparison[] => compared.filter((each) => each.streams === streams);
-  /** The turn that counts: its ratio is the middle one. */
-  const shown = streamCounts.map((streams) => middleBy(of(streams), toRtpengine));
-  const largest = shown.at(-1)!;
+  const largest = compared.at(-1)!;
   const sixty = Math.round((0.6 * 1e6) / 50 / largest.tacet.usPerPacket / 2) * 2;
-  const loaded = told(`${sixty} streams, tacet`, await measureTacet(tools, sixty, false));
-  const floorLoaded = told(`${sixty} streams, bare relay`, await measureBare(tools, sixty));
+  const [loaded, floorLoaded] = await inTurns(tools, sixty, [await startTacet(false), startBare(tools)]);
+  told('at 60 % of a core, side by side', { streams: sixty, tacet: loaded, floor: floorLoaded });
   const pacing = told(`${players} players`, await measurePacing(tools));
   if (pacing.packets === 0) throw new Error('no prompt was heard: there is no pacing to tell');
   const most = told('most streams', await findMost(tools, largest.streams));
-  await writeFile(fileURLToPath(new URL('./relay.svg', import.meta.url)), plotRelay(shown));
+  await writeFile(fileURLToPath(new URL('./relay.svg', import.meta.url)), plotRelay(compared));
 
-  const worst = (ratio: (each: Comparison) => number): number =>
-    round(Math.max(...judged.map((streams) => middle(of(streams).map(ratio)))));
+  const worst = (peer: 'rtpengine' | 'floor'): number =>
+    round(
+      Math.max(
+        ...compared
+          .filter(({ streams }) => judged.includes(streams))
+          .map((each) => each.tacet.usPerPacket / each[peer].usPerPacket),
+      ),
+    );
   return {
     streams: largest.streams,
     loss: round(largest.tacet.loss),
     tacetUsPerPacket: round(largest.tacet.usPerPacket),
     rtpengineUsPerPacket: round(largest.rtpengine.usPerPacket),
     floorUsPerPacket: round(largest.floor.usPerPacket),
-    ratioToRtpengine: worst(toRtpengine),
-    ratioToFloor: worst(({ tacet, floor }) => tacet.usPerPacket / floor.usPerPacket),
+    ratioToRtpengine: worst('rtpengine'),
+    ratioToFloor: worst('floor'),
     recordingRatioToRtpengine: round(Math.max(...recording)),
-    addedP50Us: Math.max(...shown.map(({ tacet }) => tacet.p50Us)),
-    addedP999Us: loaded.p999Us,
-    floorP999Us: floorLoaded.p999Us,
+    addedP50Us: Math.max(...compared.map(({ tacet }) => tacet.p50Us)),
+    addedP999Us: loaded.usualP999Us,
+    floorP999Us: floorLoaded.usualP999Us,
     pacingP99Ms: round(pacing.p99Us / 1_000),
     maxStreamsPerCore: most,
-    perStreams: shown,
+    perStreams: compared,
   };
-}
-
-function middleBy<T>(all: readonly T[], of: (each: T) => number): T {
-  return all.toSorted((a, b) => of(a) - of(b))[all.length >> 1]!;
-}
-
-function middle(values: readonly number[]): number {
-  return middleBy(values, (value) => value);
 }
 
 function round(value: number): number {
   return Math.round(value * 1_000) / 1_000;
 }
 
-async function weigh(
-  { generator }: Tools,
-  streams: number,
-  pids: () => number[],
-  anchor: (ports: number[]) => Promise<number[]>,
-): Promise<Cost> {
-  const spent = (): number => pids().reduce((sum, pid) => sum + cpuMicros(pid), 0);
-  let before = 0;
-  const traffic = await load(generator, streams, seconds, anchor, () => (before = spent()));
-  return {
-    ...traffic,
-    usPerPacket: round((spent() - before) / traffic.received),
-    loss: Math.max(0, 1 - traffic.received / traffic.sent),
-  };
+/** A relay that runs, and what it costs. */
+interface Weighed extends AsyncDisposable {
+  pids(): readonly number[];
+  /** Puts telephones two by two through it. @returns where each must send */
+  anchor(ports: number[]): Promise<number[]>;
+  /** When all has been sent. */
+  end?(): Promise<unknown>;
 }
 
-async function measureTacet(tools: Tools, streams: number, record: boolean): Promise<Cost> {
-  await using media = await MediaUnderTest.start();
+/**
+ * The same load for each of several relays on the same core, turn by turn: what else the machine does meanwhile falls on
+ * all of them. Ends them.
+ */
+async function inTurns<Relays extends readonly Weighed[]>(
+  { generator }: Tools,
+  streams: number,
+  relays: readonly [...Relays],
+): Promise<{ [Each in keyof Relays]: Cost }> {
+  await using running = new AsyncDisposableStack();
+  for (const relay of relays) running.use(relay);
+  const weigh = async (relay: Weighed, which: number): Promise<Cost> => {
+    const spent = (): number => relay.pids().reduce((sum, pid) => sum + cpuMicros(pid), 0);
+    let before = 0;
+    const traffic = await load(
+      generator,
+      streams,
+      seconds,
+      (ports) => relay.anchor(ports),
+      () => (before = spent()),
+      { which, of: relays.length },
+    );
+    const cost = {
+      ...traffic,
+      usPerPacket: round((spent() - before) / traffic.received),
+      loss: Math.max(0, 1 - traffic.received / traffic.sent),
+    };
+    await relay.end?.();
+    return cost;
+  };
+  return (await Promise.all(relays.map(weigh))) as { [Each in keyof Relays]: Cost };
+}
+
+async function startTacet(record: boolean): Promise<Weighed> {
+  const media = await MediaUnderTest.start();
   const pids = [media.pid];
-  const cost = await weigh(
-    tools,
-    streams,
-    () => pids,
-    async (ports) => {
+  return {
+    pids: () => pids,
+    async anchor(ports) {
       const { targets = [] } = await media.ask({ do: 'anchor', ports });
       if (!record) return targets;
       const { storePid } = await media.ask({ do: 'record' });
       if (storePid !== undefined) pids.push(storePid);
       return targets;
     },
-  );
-  if (record) await media.ask({ do: 'finish' });
-  return cost;
+    end: async () => record && (await media.ask({ do: 'finish' })),
+    [Symbol.asyncDispose]: () => media[Symbol.asyncDispose](),
+  };
 }
 
-async function measureRtpengine(tools: Tools, streams: number, record: boolean): Promise<Cost> {
-  await using rtpengine = await Rtpengine.start(tools.folder);
-  return await weigh(
-    tools,
-    streams,
-    () => [rtpengine.pid],
-    (ports) => rtpengine.anchor(ports, record),
-  );
+async function startRtpengine({ folder }: Tools, record: boolean): Promise<Weighed> {
+  const rtpengine = await Rtpengine.start(folder);
+  return {
+    pids: () => [rtpengine.pid],
+    anchor: (ports) => rtpengine.anchor(ports, record),
+    [Symbol.asyncDispose]: () => rtpengine[Symbol.asyncDispose](),
+  };
 }
 
-async function measureBare(tools: Tools, streams: number): Promise<Cost> {
-  await using programs = new AsyncDisposableStack();
-  let bare: Program | undefined;
-  return await weigh(
-    tools,
-    streams,
-    () => (bare === undefined ? [] : [bare.pid]),
-    async (ports) => {
-      bare = programs.use(await startOn(relayCore, tools.bare, ports.map(String)));
-      return await portsOf(bare);
+/** It is told the telephones' ports as it starts. */
+function startBare({ bare }: Tools): Weighed {
+  let program: Program | undefined;
+  return {
+    pids: () => (program === undefined ? [] : [program.pid]),
+    async anchor(ports) {
+      program = await startOn(relayCore, bare, ports.map(String));
+      return await portsOf(program);
     },
-  );
+    async [Symbol.asyncDispose]() {
+      await program?.stop();
+    },
+  };
 }
 
 /** Prompts to many callers at once: how far from its instant each packet leaves. */
@@ -212,7 +218,7 @@ async function measurePacing({
 /** The largest number of streams of those tried of which one worker loses less than one packet in a thousand. */
 async function findMost(tools: Tools, known: number): Promise<number> {
   for (const streams of mostTried) {
-    const { loss } = await measureTacet(tools, streams, false);
+    const [{ loss }] = await inTurns(tools, streams, [await startTacet(false)]);
     if (loss <= 0.001) return streams;
   }
   return known;

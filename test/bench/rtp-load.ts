@@ -14,6 +14,8 @@ export interface Traffic {
   p50Us: number;
   p99Us: number;
   p999Us: number;
+  /** Of each two seconds, the middle one: a host that takes the core away for a moment is in `p999Us`, and not in this. */
+  usualP999Us: number;
 }
 
 /** Builds `test/bench/NAME.c` into a folder. @returns the program's path */
@@ -43,6 +45,12 @@ export async function portsOf(program: Program): Promise<number[]> {
   return ports.split(' ').map(Number);
 }
 
+/** Of several that are loaded turn by turn: which of how many. */
+export interface Turn {
+  which: number;
+  of: number;
+}
+
 /**
  * The telephones: asks `anchor` where each of them shall send, then sends for some seconds. What is new (a compiler that
  * warms up, a cache that fills) happens before `warm` is called, and is not counted.
@@ -53,13 +61,15 @@ export async function load(
   seconds: number,
   anchor: (ports: number[]) => Promise<number[]>,
   warm: () => void = () => undefined,
+  { which, of }: Turn = { which: 0, of: 1 },
 ): Promise<Traffic> {
-  await using telephones = await startOn(telephonesCore, generator, [String(streams)]);
+  const args = [streams, which, of].map(String);
+  await using telephones = await startOn(telephonesCore, generator, args);
   const targets = await anchor(await portsOf(telephones));
   telephones.write(`${seconds} ${targets.join(' ')}\n`);
-  await telephones.printed(/^warm$/mu, 20_000);
+  await telephones.printed(/^warm$/mu, of * 30_000);
   warm();
-  const [result] = await telephones.printed(/^\{.*\}$/mu, (seconds + 20) * 1_000);
+  const [result] = await telephones.printed(/^\{.*\}$/mu, of * (seconds + 20) * 1_000);
   return JSON.parse(result) as Traffic;
 }
 

@@ -33,8 +33,9 @@ export class Rtpengine implements AsyncDisposable {
         '--interface=127.0.0.1',
         `--listen-ng=127.0.0.1:${control}`,
         `--listen-cli=127.0.0.1:${cli}`,
-        '--port-min=20000',
-        '--port-max=29999',
+        // Tacet's are below.
+        '--port-min=27000',
+        '--port-max=31999',
         '--log-stderr',
         '--log-level=3',
         '--num-threads=1',

@@ -13,6 +13,7 @@ import { temporaryFolder } from '../peers/temporary-folder.ts';
 import { B2buaUnderTest, core } from './b2bua-under-test.ts';
 import { load, quantile, round, step } from './sip.ts';
 import { openInviteProbe, type InviteProbe } from './invite-probe.ts';
+import { startFlags } from './start-flags.ts';
 
 /** Well below what either sustains: above it, the wait in the queue is measured and not the work. */
 const cps = 100;
@@ -26,7 +27,7 @@ export async function run(say: (line: string) => void): Promise<Record<string, u
   const configFile = await writeSite(home.path, probe.port, site);
   await using plain = await B2buaUnderTest.start();
   const command = new URL('../../agent/cli/tacet.ts', import.meta.url).pathname;
-  const start = [process.execPath, command, 'start', '--config', configFile];
+  const start = [process.execPath, ...startFlags, command, 'start', '--config', configFile];
   await using tacet = await Program.start('taskset', ['-c', core, ...start]);
   await tacet.printed(/"msg":"ready"/u);
   const loaded = (seconds: number) => loadTacet(tacet.pid, seconds, probe, site);
