@@ -11,7 +11,7 @@ export class GroupCommit<Item, Result> {
   #timer: NodeJS.Timeout | undefined;
 
   /** @param commit makes a batch durable, in order; what it throws is thrown to every caller of the batch */
-  constructor(commit: (items: readonly Item[]) => Promise<readonly Result[]>, lingerMs = 20) {
+  constructor(commit: (items: readonly Item[]) => Promise<readonly Result[]>, lingerMs = 100) {
     this.#commit = commit;
     this.#lingerMs = lingerMs;
   }
