@@ -82,6 +82,8 @@ class RedisSampler implements Sampler {
   /** Replication id of the server that this connection leads to; empty in a cluster, which has many. */
   #server = '';
   #writing = false;
+  /** Answers that are waited for. */
+  #awaited = 0;
   #available = false;
   #lastError = 'not connected yet';
 
@@ -196,10 +198,11 @@ class RedisSampler implements Sampler {
 
   /**
    * What is asked in one turn of the event loop goes out in one write: a system call costs both ends more than the draw does.
-   * A cluster's connections are its own affair.
+   * While nothing is under way there is no company to wait for. A cluster's connections are its own affair.
    */
   #writeTogether(): void {
-    if (this.#writing || 'nodes' in this.#redis || this.#redis.status !== 'ready') return;
+    if (this.#awaited === 0 || this.#writing || 'nodes' in this.#redis || this.#redis.status !== 'ready')
+      return;
     const { stream } = this.#redis;
     this.#writing = true;
     stream.cork();
@@ -226,6 +229,7 @@ class RedisSampler implements Sampler {
 
   /** Undefined when there was no answer within the budget, or a failure for one. */
   #inTime<Answer>(asked: Promise<Answer>): Promise<Answer | undefined> {
+    this.#awaited += 1;
     return new Promise((resolve) => {
       const fail = (why: string): void => {
         this.#tell(false, why);
@@ -235,10 +239,12 @@ class RedisSampler implements Sampler {
       const timer = setTimeout(() => fail(`no answer within ${this.#timeoutMs} ms`), this.#timeoutMs);
       asked.then(
         (answer) => {
+          this.#awaited -= 1;
           clearTimeout(timer);
           resolve(answer);
         },
         (error: unknown) => {
+          this.#awaited -= 1;
           clearTimeout(timer);
           fail(messageOf(error));
         },
