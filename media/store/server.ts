@@ -189,8 +189,7 @@ class AgentConnection {
       if (binary) for (const frame of decodeFrames(bytes)) this.#frame(frame);
       else this.#message(parseAgentMessage(bytes.toString()));
     } catch (error) {
-      const malformed =
-        error instanceof LinkMalformed || error instanceof BatchMalformed || error instanceof SealBroken;
+      const malformed = error instanceof LinkMalformed;
       this.#hooks.onProblem(`store link: ${messageOf(error)}`);
       this.#fail(malformed ? closeCodes.malformed : 1011, messageOf(error));
     }
@@ -258,18 +257,38 @@ class AgentConnection {
   }
 
   #frame(frame: Frame): void {
-    const { sealed, stream, number, batch } = frame;
+    const { stream, number } = frame;
     const dirty = this.#dirty.get(stream);
     if (dirty !== undefined) dirty.bytes += frameBytes(frame);
     else this.#dirty.set(stream, { at: performance.now() + syncMs, bytes: frameBytes(frame) });
     void this.#syncSoon();
     const id = this.#streams.get(stream);
     if (id === undefined) return;
-    const opened = sealed ? this.#vault.keys.unsealFrame(batch, number) : batch;
-    // What is kept must be readable when the artefact is made.
-    countPackets(opened);
+    const opened = this.#opened(frame);
+    if (opened === undefined) {
+      this.#streams.delete(stream);
+      this.#say({ type: 'refused', stream, reason: 'malformed' });
+      this.#vault.finish(id, undefined).catch((error: unknown) => this.#hooks.onProblem(messageOf(error)));
+      return;
+    }
     if (this.#vault.take(id, number, opened) === 'hole')
       this.#fail(closeCodes.hole, `stream ${stream}: frame ${number} is early`);
+  }
+
+  /**
+   * A frame's batch, readable: what is kept must be when the artefact is made. Undefined where it is not, because the agent's
+   * disk changed it, say: sent again it would be no better, so it ends its own recording, and no other.
+   */
+  #opened({ sealed, stream, number, batch }: Frame): Uint8Array | undefined {
+    try {
+      const opened = sealed ? this.#vault.keys.unsealFrame(batch, number) : batch;
+      countPackets(opened);
+      return opened;
+    } catch (error) {
+      if (!(error instanceof SealBroken || error instanceof BatchMalformed)) throw error;
+      this.#hooks.onProblem(`recording ${this.#streams.get(stream)}, frame ${number}: ${messageOf(error)}`);
+      return undefined;
+    }
   }
 
   /** One round after another: a round that overtook the one before would acknowledge what that has not synced yet. */

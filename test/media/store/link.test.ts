@@ -311,6 +311,37 @@ test('a store that lost what it had acknowledged costs the recording, and is not
   expect(home.link.statistics()).toMatchObject({ streams: 0, backlogBytes: 0 });
 });
 
+test('audio that the disk of the agent changed costs its own recording, which keeps what came before', async () => {
+  await using home = await bench({ ramBytes: 0 });
+  const [broken, sound] = [await home.link.open(header()), await home.link.open(header())];
+  for (const stream of [broken, sound]) stream.write(batch(0));
+  await expect.poll(() => home.link.statistics().backlogBytes, { timeout: 5_000 }).toBe(0);
+  const port = Number(new URL(home.store.url).port);
+  home.store.disconnectAll();
+  await home.store[Symbol.asyncDispose]();
+  for (const stream of [broken, sound]) stream.write(batch(1));
+  const path = join(home.folder, 'spool', `${broken.recording}.sealed`);
+  const bytes = await readFile(path);
+  bytes[bytes.length - 1]! ^= 1;
+  await writeFile(path, bytes);
+  const problems: string[] = [];
+  home.store = await startStore({
+    directory: join(home.folder, 'store'),
+    token,
+    port,
+    onProblem: (problem) => problems.push(problem),
+  });
+  await once(broken.failed, 'abort');
+  expect(broken.failed.reason).toBe('malformed');
+  expect(await sound.close(end(2))).toBe('stored');
+  expect(problems).toEqual([
+    `recording ${broken.recording}, frame 1: a sealed box is not for this store, or was changed`,
+  ]);
+  await expect
+    .poll(() => stored(home.folder).find(({ header: { recording } }) => recording === broken.recording))
+    .toMatchObject({ state: 'interrupted', details: { storedMs: { caller: 20, agent: 20 } } });
+});
+
 test('whatever a stranger sends, the store closes that connection and goes on', async () => {
   await using home = await bench();
   const send = async (frames: (string | Uint8Array)[]): Promise<void> => {
