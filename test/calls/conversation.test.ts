@@ -161,7 +161,7 @@ test('an INVITE without SDP whose ACK has none either is released with a reason'
   await using calling = await Sipp.start({
     scenario: {
       xml: Scenario.caller({})
-        .answered()
+        .answeredInSilence()
         .hungUp({ has: ['Reason: SIP;cause=488'] }).xml,
     },
     target: { port: site.sipPort },

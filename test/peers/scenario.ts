@@ -104,10 +104,15 @@ export class Scenario {
 
   /** Of a caller: provisional responses may come; then 200, the ACK with or without a body, and the audio. */
   answered(ack: Message = {}, check: Check = {}): this {
+    return this.answeredInSilence(ack, check).play();
+  }
+
+  /** As `answered`, without audio: a request that comes right behind the ACK would find SIPp at the step that plays. */
+  answeredInSilence(ack: Message = {}, check: Check = {}): this {
     this.#optional('180');
     this.#optional('183');
     this.#recv('response="200" rrs="true"', check);
-    return this.acknowledge(ack).play();
+    return this.acknowledge(ack);
   }
 
   /** Of a PBX: responds to the INVITE. */
