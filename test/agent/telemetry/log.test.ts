@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { Writable } from 'node:stream';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { maskNumbers, openLog } from '../../../agent/telemetry/log.ts';
 
@@ -53,3 +55,17 @@ test('no number is in clear, wherever it stands', () => {
 test('lines below the level are not written', () => {
   expect(logged((log) => log.debug('hidden'))).toEqual([]);
 });
+
+test.each(['process.exit(0)', "process.emitWarning('over')"])(
+  'what waits for company is written when the process ends: %s',
+  async (ending) => {
+    const module = new URL('../../../agent/telemetry/log.ts', import.meta.url).href;
+    const program = `import { openLog } from '${module}'; openLog('info').info('last words'); ${ending};`;
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--input-type=module',
+      '--eval',
+      program,
+    ]);
+    expect(stdout).toMatch(/"msg":"last words"/u);
+  },
+);

@@ -258,40 +258,41 @@ test('a store that is killed keeps what it acknowledged and takes the rest when 
   expect(stored(home.path)).toMatchObject([{ state: 'complete', details: { durationMs: 1_200, gaps: [] } }]);
 });
 
-/** Ends the store, changes what it had written of a recording, and starts it again in its place. @returns its problems */
-async function changeJournal(
-  home: Bench,
-  recording: RecordingId,
-  change: (bytes: Buffer) => Uint8Array,
-): Promise<string[]> {
+/** Ends the store when it has all, lets something happen meanwhile, and starts it again in its place. @returns its problems */
+async function whileAway(home: Bench, happens: () => unknown): Promise<string[]> {
   await expect.poll(() => home.link.statistics().backlogBytes, { timeout: 5_000 }).toBe(0);
+  const port = Number(new URL(home.store.url).port);
   home.store.disconnectAll();
   await home.store[Symbol.asyncDispose]();
-  const directory = join(home.folder, 'store');
-  const path = join(directory, 'journal', `${recording}.journal`);
-  await writeFile(path, change(await readFile(path)));
+  await happens();
   const problems: string[] = [];
   home.store = await startStore({
-    directory,
+    directory: join(home.folder, 'store'),
     token,
-    port: Number(new URL(home.store.url).port),
+    port,
     onProblem: (problem) => problems.push(problem),
   });
   return problems;
 }
 
+async function changeByte(path: string, index: number): Promise<void> {
+  const bytes = await readFile(path);
+  bytes[bytes.length + index]! ^= 1;
+  await writeFile(path, bytes);
+}
+
+const journalOf = (home: Bench, { recording }: { recording: RecordingId }): string =>
+  join(home.folder, 'store', 'journal', `${recording}.journal`);
+
 test('a journal that cannot be read costs its own recording, and no other', async () => {
   await using home = await bench();
   const [broken, sound] = [await home.link.open(header()), await home.link.open(header())];
   for (const stream of [broken, sound]) stream.write(batch(0));
-  const problems = await changeJournal(home, broken.recording, (bytes) => {
-    bytes[100]! ^= 1;
-    return bytes;
-  });
+  const problems = await whileAway(home, () => changeByte(journalOf(home, broken), -1));
   await once(broken.failed, 'abort');
   expect(broken.failed.reason).toBe('unreadable');
   expect(problems).toEqual([
-    expect.stringMatching(`^recording ${broken.recording} is refused: chunk 0 was changed`),
+    expect.stringMatching(`^recording ${broken.recording} is refused: chunk 1 was changed`),
   ]);
   expect(home.events).toContainEqual(
     expect.objectContaining({ kind: 'stream-failed', recording: broken.recording, reason: 'unreadable' }),
@@ -304,7 +305,7 @@ test('a store that lost what it had acknowledged costs the recording, and is not
   await using home = await bench();
   const stream = await home.link.open(header());
   for (let turn = 0; turn < 3; turn++) stream.write(batch(turn));
-  await changeJournal(home, stream.recording, () => new Uint8Array(0));
+  await whileAway(home, () => writeFile(journalOf(home, stream), ''));
   await once(stream.failed, 'abort');
   expect(stream.failed.reason).toBe('store-lost-audio');
   await home.link.flush(AbortSignal.timeout(5_000));
@@ -315,21 +316,9 @@ test('audio that the disk of the agent changed costs its own recording, which ke
   await using home = await bench({ ramBytes: 0 });
   const [broken, sound] = [await home.link.open(header()), await home.link.open(header())];
   for (const stream of [broken, sound]) stream.write(batch(0));
-  await expect.poll(() => home.link.statistics().backlogBytes, { timeout: 5_000 }).toBe(0);
-  const port = Number(new URL(home.store.url).port);
-  home.store.disconnectAll();
-  await home.store[Symbol.asyncDispose]();
-  for (const stream of [broken, sound]) stream.write(batch(1));
-  const path = join(home.folder, 'spool', `${broken.recording}.sealed`);
-  const bytes = await readFile(path);
-  bytes[bytes.length - 1]! ^= 1;
-  await writeFile(path, bytes);
-  const problems: string[] = [];
-  home.store = await startStore({
-    directory: join(home.folder, 'store'),
-    token,
-    port,
-    onProblem: (problem) => problems.push(problem),
+  const problems = await whileAway(home, async () => {
+    for (const stream of [broken, sound]) stream.write(batch(1));
+    await changeByte(join(home.folder, 'spool', `${broken.recording}.sealed`), -1);
   });
   await once(broken.failed, 'abort');
   expect(broken.failed.reason).toBe('malformed');
