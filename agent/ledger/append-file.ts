@@ -19,20 +19,29 @@ export class AppendFile implements AsyncDisposable {
   }
 
   /**
-   * Opens or creates the file, readable by its owner only. A last line without its line feed was never acknowledged
-   * (the writer was killed): it is cut off.
+   * Opens or creates the file, readable by its owner only. A last line without its line feed, and lines behind the last
+   * one that may end an append, were never acknowledged (the writer was killed): they are cut off.
    *
+   * @param mayEnd whether a line may be the last of an append
    * @returns the file and the lines that it holds, without line feeds
    */
-  static async open(path: string): Promise<{ file: AppendFile; lines: string[] }> {
+  static async open(
+    path: string,
+    mayEnd: (line: string) => boolean = () => true,
+  ): Promise<{ file: AppendFile; lines: string[] }> {
     const handle = await open(path, 'a+', 0o600);
     try {
       const content = await readFile(path);
-      const whole = content.lastIndexOf(0x0a) + 1;
+      let whole = content.lastIndexOf(0x0a) + 1;
+      const lines = content.subarray(0, whole).toString('utf8').split('\n').slice(0, -1);
+      while (lines.length > 0 && !mayEnd(lines.at(-1)!)) {
+        lines.pop();
+        // A search from before the start would begin at the end.
+        whole = lines.length === 0 ? 0 : content.lastIndexOf(0x0a, whole - 2) + 1;
+      }
       if (whole < content.length) await handle.truncate(whole);
       await handle.sync();
       await syncDirectory(dirname(path));
-      const lines = content.subarray(0, whole).toString('utf8').split('\n').slice(0, -1);
       return { file: new AppendFile(path, handle, whole), lines };
     } catch (error) {
       await handle.close();

@@ -22,8 +22,10 @@ export interface SealedEntry {
 /**
  * Makes the entry that follows `head`. Its time is never before the last one's, even if the clock was set back: order
  * in time is part of what is proved.
+ *
+ * @param key signs the entry and, through the chain, all before it; without it the entry says that a later one is signed
  */
-export function sealEntry(head: ChainHead, event: LedgerEvent, now: string, key: KeyObject): SealedEntry {
+export function sealEntry(head: ChainHead, event: LedgerEvent, now: string, key?: KeyObject): SealedEntry {
   const sequence = head.sequence + 1;
   const at = now < head.at ? head.at : now;
   const previous = head.hash;
@@ -32,6 +34,13 @@ export function sealEntry(head: ChainHead, event: LedgerEvent, now: string, key:
     `{"at":"${at}","event":${canonicalJson(event)},`,
     `"previous":"${previous}","sequence":${sequence}`,
   ];
+  if (key === undefined) {
+    const named = hash('sha256', `${start}${end},"signed":"later"}`);
+    return {
+      entry: { sequence, at, previous, event, signed: 'later', hash: named },
+      line: `${start}"hash":"${named}",${end},"signed":"later"}`,
+    };
+  }
   const digest = hash('sha256', `${start}${end}}`, 'buffer');
   const signature = sign(undefined, digest, key).toString('base64');
   const named = digest.toString('hex');
@@ -39,6 +48,11 @@ export function sealEntry(head: ChainHead, event: LedgerEvent, now: string, key:
     entry: { sequence, at, previous, event, hash: named, signature },
     line: `${start}"hash":"${named}",${end},"signature":"${signature}"}`,
   };
+}
+
+/** Whether this line, of which the form is not checked, ends what one signature vouches for. */
+export function endsSigned(line: string): boolean {
+  return parseEntry(line)?.signed !== 'later';
 }
 
 /** A defect of the chain, at the line of the ledger (counted from 1 over all segments) where it shows. */
@@ -50,12 +64,14 @@ export interface ChainFault {
 
 /**
  * Checks lines one after another: form, order, hash, link to the one before, signature. The line must be exactly what
- * Tacet would have written: a changed byte shows even where it changes no value.
+ * Tacet would have written: a changed byte shows even where it changes no value. An entry may leave the signature to a
+ * later one (and says so in what is hashed, so that none can be taken out); `unsigned` tells whether one came.
  */
 export class ChainCheck {
   readonly #publicKey: KeyObject | undefined;
   #head: ChainHead;
   #line = 0;
+  #unsigned = 0;
 
   /**
    * @param publicKey undefined checks everything but signatures
@@ -69,6 +85,11 @@ export class ChainCheck {
   /** The last entry seen. */
   get head(): ChainHead {
     return this.#head;
+  }
+
+  /** How many of the last entries no signature vouches for yet. */
+  get unsigned(): number {
+    return this.#unsigned;
   }
 
   /** The entry on this line, and what is wrong with it; no entry when the line cannot be read as one. */
@@ -86,8 +107,16 @@ export class ChainCheck {
     if (entry.at < head.at) say('is older than the entry before it');
     if (entry.hash !== hashOf(entry)) say('was changed: its hash is another');
     if (canonicalJson(entry) !== line) say('is not written as Tacet writes: the line was changed');
-    if (this.#publicKey !== undefined && !isSigned(entry, this.#publicKey))
+    const { signed, signature } = entry;
+    if ((signed === 'later') === (signature !== undefined))
+      say('was changed: its signature was taken out or put in');
+    else if (
+      signature !== undefined &&
+      this.#publicKey !== undefined &&
+      !isSigned(entry.hash, signature, this.#publicKey)
+    )
       say('is not signed with the key of this ledger');
+    this.#unsigned = signed === 'later' ? this.#unsigned + 1 : 0;
     this.#head = { sequence, hash: entry.hash, at: entry.at };
     return { entry, faults };
   }
@@ -97,11 +126,11 @@ export class ChainCheck {
   }
 }
 
-function hashOf({ sequence, at, previous, event }: Omit<LedgerEntry, 'hash' | 'signature'>): string {
-  return hash('sha256', canonicalJson({ sequence, at, previous, event }));
+function hashOf({ sequence, at, previous, event, signed }: LedgerEntry): string {
+  return hash('sha256', canonicalJson({ sequence, at, previous, event, signed }));
 }
 
-function isSigned({ hash: named, signature }: LedgerEntry, key: KeyObject): boolean {
+function isSigned(named: string, signature: string, key: KeyObject): boolean {
   return (
     /^[0-9a-f]{64}$/u.test(named) &&
     verify(undefined, Buffer.from(named, 'hex'), key, Buffer.from(signature, 'base64')) &&
@@ -128,11 +157,14 @@ function isEntry(value: unknown): value is LedgerEntry {
     previous,
     event,
     hash: named,
+    signed,
     signature,
   } = value as Partial<Record<keyof LedgerEntry, unknown>>;
   return (
     Number.isSafeInteger(sequence) &&
-    [at, previous, named, signature].every((each) => typeof each === 'string') &&
+    [at, previous, named].every((each) => typeof each === 'string') &&
+    (signed === undefined || signed === 'later') &&
+    (signature === undefined || typeof signature === 'string') &&
     typeof event === 'object' &&
     Boolean(event) &&
     typeof (event as { kind?: unknown }).kind === 'string'

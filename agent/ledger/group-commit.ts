@@ -8,6 +8,8 @@ export class GroupCommit<Item, Result> {
   readonly #lingerMs: number;
   #waiting: { item: Item; settled: PromiseWithResolvers<Result> }[] = [];
   #running: Promise<void> | undefined;
+  /** Something waits for what was handed in since the batch under way began. */
+  #awaited = false;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param commit makes a batch durable, in order; what it throws is thrown to every caller of the batch */
@@ -24,15 +26,23 @@ export class GroupCommit<Item, Result> {
   add(item: Item, urgency: Urgency = 'now'): Promise<Result> {
     const settled = Promise.withResolvers<Result>();
     this.#waiting.push({ item, settled });
-    if (urgency === 'now') this.#start();
-    else if (this.#running === undefined) this.#timer ??= setTimeout(() => this.#start(), this.#lingerMs);
+    if (urgency === 'now') {
+      this.#awaited = true;
+      this.#start();
+    } else if (this.#running === undefined) this.#linger();
     return settled.promise;
   }
 
   /** Resolves when nothing is waiting any more; what lingers goes out at once. */
   async idle(): Promise<void> {
-    if (this.#waiting.length > 0) this.#start();
-    while (this.#running !== undefined) await this.#running;
+    while (this.#waiting.length > 0 || this.#running !== undefined) {
+      this.#start();
+      await this.#running;
+    }
+  }
+
+  #linger(): void {
+    this.#timer ??= setTimeout(() => this.#start(), this.#lingerMs);
   }
 
   #start(): void {
@@ -44,17 +54,19 @@ export class GroupCommit<Item, Result> {
   async #run(): Promise<void> {
     // After what the callers still do in this turn of the event loop: a call goes on before its entry is made, and callers share a batch.
     await new Promise((resolve) => setImmediate(resolve));
-    while (this.#waiting.length > 0) {
+    do {
       const batch = this.#waiting;
       this.#waiting = [];
+      this.#awaited = false;
       try {
         const results = await this.#commit(batch.map(({ item }) => item));
         for (const [index, { settled }] of batch.entries()) settled.resolve(results[index]!);
       } catch (error) {
         for (const { settled } of batch) settled.reject(error);
       }
-    }
+    } while (this.#awaited);
     this.#running = undefined;
+    if (this.#waiting.length > 0) this.#linger();
   }
 }
 

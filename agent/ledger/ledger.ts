@@ -176,17 +176,19 @@ export interface LedgerEntry {
   at: string;
   previous: string;
   event: LedgerEvent;
+  /** Written together with the entries that follow it: the first of them that is signed vouches for it through the chain. */
+  signed?: 'later';
   /** Hex SHA-256 over the canonical JSON of the fields above. */
   hash: string;
-  /** Base64 Ed25519 signature over `hash`. */
-  signature: string;
+  /** Base64 Ed25519 signature over `hash`; none where `signed` says `later`. */
+  signature?: string;
 }
 
 export interface Ledger extends AsyncDisposable {
   /**
    * Resolves with the entry when it is on stable storage. Entries stand in the order in which they were handed in.
    *
-   * @param urgency `soon` where nothing waits for the entry: it goes with the next one that is urgent, within 20 ms
+   * @param urgency `soon` where nothing waits for the entry: it goes with the next one that is urgent, within 100 ms
    * @throws LedgerUnavailable when it cannot be written
    */
   append(event: LedgerEvent, urgency?: Urgency): Promise<LedgerEntry>;

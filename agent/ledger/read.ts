@@ -72,6 +72,14 @@ class LedgerVerifier {
   }
 
   verdict(): LedgerVerdict {
+    const { unsigned } = this.#check;
+    if (unsigned > 0) {
+      const others = unsigned === 1 ? '' : `, nor are the ${unsigned - 1} before it`;
+      const reason =
+        `is not signed${others}: the agent was killed while it wrote (its next start removes what is not signed), ` +
+        'or what followed was cut off';
+      this.#faults.push({ line: this.#line, sequence: this.#check.head.sequence, reason });
+    }
     return { entries: this.#entries, faults: this.#faults };
   }
 }

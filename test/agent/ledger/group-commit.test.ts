@@ -33,6 +33,37 @@ test('what nothing waits for goes by itself when it has lingered', async () => {
   }
 });
 
+test('what is handed in while the disk is busy goes at once if something waits for it, and lingers if nothing does', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const batches: string[][] = [];
+    let disk = Promise.withResolvers<void>();
+    const commits = new GroupCommit<string, string>(async (items) => {
+      batches.push([...items]);
+      await disk.promise;
+      return items;
+    }, 50);
+    const first = commits.add('one');
+    await vi.waitUntil(() => batches.length === 1);
+    const later = commits.add('two', 'soon');
+    disk.resolve();
+    await first;
+    await vi.advanceTimersByTimeAsync(49);
+    expect(batches).toEqual([['one']]);
+    await vi.advanceTimersByTimeAsync(1);
+    await later;
+    disk = Promise.withResolvers();
+    const third = commits.add('three');
+    await vi.waitUntil(() => batches.length === 3);
+    const [fourth, fifth] = [commits.add('four', 'soon'), commits.add('five')];
+    disk.resolve();
+    expect(await Promise.all([third, fourth, fifth])).toEqual(['three', 'four', 'five']);
+    expect(batches).toEqual([['one'], ['two'], ['three'], ['four', 'five']]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test('whoever waits until nothing is left does not wait for what lingers', async () => {
   const { commits, batches } = collecting(3_600_000);
   const settled = commits.add('one', 'soon');

@@ -37,6 +37,13 @@ describe('the ledger', () => {
     for (let number = 1; number <= count; number += 1) await ledger.append(ended(number));
   }
 
+  /** Entries of one moment, which one signature vouches for; returns the lines of the segment. */
+  async function writeTogether(count: number): Promise<string[]> {
+    await using ledger = await openLedger({ directory, site: 'test' });
+    await Promise.all(Array.from({ length: count }, (_, number) => ledger.append(ended(number))));
+    return (await readFile(join(directory, '000001.jsonl'), 'utf8')).trimEnd().split('\n');
+  }
+
   async function verdict(): ReturnType<typeof verifyLedgerDirectory> {
     return verifyLedgerDirectory(directory, await readPublicKey(directory));
   }
@@ -120,6 +127,46 @@ describe('the ledger', () => {
     expect(entries).toHaveLength(3);
   });
 
+  test('entries of one moment are signed once, by the last of them', async () => {
+    await writeTogether(20);
+    const { entries, faults } = await verdict();
+    expect(faults).toEqual([]);
+    expect(entries.map(({ signed }) => signed)).toEqual([...Array<string>(19).fill('later'), undefined]);
+    expect(entries.map(({ signature }) => signature !== undefined)).toEqual([
+      ...Array<boolean>(19).fill(false),
+      true,
+    ]);
+  });
+
+  test.each([1, 3])(
+    'what a killed agent did not come to sign (%i entries) is found, and cut off',
+    async (left) => {
+      const signed = await writeTogether(2);
+      const lines = await writeTogether(left + 1);
+      await writeFile(join(directory, '000001.jsonl'), `${lines.slice(0, -1).join('\n')}\n`);
+      const { faults } = await verdict();
+      expect(faults).toEqual([
+        { line: 2 + left, sequence: 2 + left, reason: expect.stringMatching(/^is not signed/u) as string },
+      ]);
+      await write(1);
+      const after = await verdict();
+      expect(after.faults).toEqual([]);
+      expect(after.entries).toHaveLength(3);
+      expect((await readFile(join(directory, '000001.jsonl'), 'utf8')).startsWith(signed.join('\n'))).toBe(
+        true,
+      );
+    },
+  );
+
+  test('a segment of which nothing was signed is begun anew', async () => {
+    const lines = await writeTogether(3);
+    await writeFile(join(directory, '000001.jsonl'), `${lines.slice(0, -1).join('\n')}\n`);
+    await write(1);
+    const { entries, faults } = await verdict();
+    expect(faults).toEqual([]);
+    expect(entries.map(({ sequence }) => sequence)).toEqual([1]);
+  });
+
   test('every acknowledged entry survives SIGKILL', async () => {
     const program = `
       const { openLedger } = await import(${JSON.stringify(new URL('../../../agent/ledger/open.ts', import.meta.url).href)});
@@ -178,8 +225,9 @@ describe('the ledger', () => {
     let lines: string[];
     let key: Awaited<ReturnType<typeof readPublicKey>>;
     beforeEach(async () => {
-      await write(8);
-      lines = (await readFile(join(directory, '000001.jsonl'), 'utf8')).trimEnd().split('\n');
+      await write(3);
+      await writeTogether(4);
+      lines = await writeTogether(2);
       key = await readPublicKey(directory);
     });
 
@@ -203,7 +251,7 @@ describe('the ledger', () => {
       );
     });
 
-    test.each(['dropped', 'doubled', 'swapped', 'cut in the middle', 'forged'])(
+    test.each(['dropped', 'doubled', 'swapped', 'cut in the middle', 'forged', 'robbed of its signature'])(
       'an entry that is %s is found',
       (attack) => {
         for (let at = 0; at < lines.length - 1; at += 1) {
@@ -214,6 +262,14 @@ describe('the ledger', () => {
             swapped: [two, one],
             'cut in the middle': [one.slice(0, 40), two],
             forged: [one, two.replace('"answered":true', '"answered":false')],
+            'robbed of its signature': [
+              one,
+              two.replace(/"signature":"[^"]*"|"signed":"later"/u, (member) =>
+                member.includes('later')
+                  ? `"signature":"${Buffer.alloc(64).toString('base64')}"`
+                  : '"signed":"later"',
+              ),
+            ],
           }[attack]!;
           expect(faultsOf(`${lines.toSpliced(at, 2, ...replaced).join('\n')}\n`)).toBeGreaterThan(0);
         }
