@@ -13,6 +13,7 @@ export interface Found {
 export type Soak = (minutes: number | undefined, say: (line: string) => void) => Promise<Found>;
 
 const soaks: Record<string, () => Promise<Soak>> = {
+  sessions: async () => (await import('./sessions.ts')).run,
   media: async () => (await import('./media.ts')).run,
   sip: async () => (await import('./sip.ts')).run,
 };

@@ -140,10 +140,10 @@ export class SessionTimer {
     this.stop();
     this.#session = session;
     if (!session) return;
-    const { seconds, refresher, byProbe } = session;
+    const { seconds, refresher } = session;
     if (refresher === 'us') this.refreshIn(stack, seconds * 500, refresh);
-    // RFC 4028 section 10: slightly before the end, so that both sides do not find it out apart.
-    const early = byProbe ? 0 : Math.min(32, seconds / 3);
+    // RFC 4028 section 10: who waits for a refresh ends slightly before, who asks for one has the time of its transaction.
+    const early = refresher === 'us' ? 0 : Math.min(32, seconds / 3);
     this.#expiry = stack.after((seconds - early) * 1_000, expired);
   }
 

@@ -37,7 +37,7 @@ test('what is handed in while the disk is busy goes at once if something waits f
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   try {
     const batches: string[][] = [];
-    let disk = Promise.withResolvers<void>();
+    let disk = Promise.withResolvers<undefined>();
     const commits = new GroupCommit<string, string>(async (items) => {
       batches.push([...items]);
       await disk.promise;
@@ -46,7 +46,7 @@ test('what is handed in while the disk is busy goes at once if something waits f
     const first = commits.add('one');
     await vi.waitUntil(() => batches.length === 1);
     const later = commits.add('two', 'soon');
-    disk.resolve();
+    disk.resolve(undefined);
     await first;
     await vi.advanceTimersByTimeAsync(49);
     expect(batches).toEqual([['one']]);
@@ -56,7 +56,7 @@ test('what is handed in while the disk is busy goes at once if something waits f
     const third = commits.add('three');
     await vi.waitUntil(() => batches.length === 3);
     const [fourth, fifth] = [commits.add('four', 'soon'), commits.add('five')];
-    disk.resolve();
+    disk.resolve(undefined);
     expect(await Promise.all([third, fourth, fifth])).toEqual(['three', 'four', 'five']);
     expect(batches).toEqual([['one'], ['two'], ['three'], ['four', 'five']]);
   } finally {

@@ -234,6 +234,23 @@ describe('a session of 90 seconds on a fake clock', () => {
     await endOfBye(call, clock);
   });
 
+  it('that we refresh has the whole time of the refresh: who answers late keeps the call, who never does loses it', async () => {
+    const { clock, options } = start(90);
+    await using call = await callOut(options, timed('uac', 'INVITE, ACK, BYE, UPDATE'));
+    await pass(clock, 45);
+    const late = await call.peer.fresh('UPDATE');
+    await pass(clock, 30);
+    expect(call.dialog.connected).toBe(true);
+    call.peer.send(response(call.peer, late, 200, timed('uac')));
+    await pass(clock, 0);
+    await pass(clock, 45);
+    const ended = reasonOfEnd(call);
+    await call.peer.fresh('UPDATE');
+    await pass(clock, 33);
+    expect(await ended).toBe('no answer to a session refresh');
+    await endOfBye(call, clock);
+  });
+
   it('that the peer was to refresh, and did not, ends slightly before its end; the application is told', async () => {
     const { clock, options } = start();
     await using call = await callIn(options, { headers: ['Supported: timer', 'Session-Expires: 90'] });
