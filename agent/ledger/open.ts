@@ -27,8 +27,8 @@ export interface LedgerPlace {
 
 /**
  * Opens a site's ledger for writing; makes its folder and keys at the first start. What a killed agent left without its
- * end (a line feed, a signature) was never acknowledged and is cut off. The newest segment is checked whole, with its link to the one before;
- * `tacet verify` checks all.
+ * end (a line feed, a signature) was never acknowledged and is cut off. The newest segment is checked whole, with its link
+ * to the one before; `tacet verify` checks all.
  *
  * @throws LedgerBroken when the chain does not hold: going on would cover it up
  * @throws AlreadyRunning
