@@ -29,28 +29,6 @@ export async function firstOf<T extends Racers>(racers: T, signal?: AbortSignal)
   }
 }
 
-/**
- * Resolves with the first of these signals to abort, and its reason: `firstOf` where every racer is a signal, for what each
- * call waits for from its answer to its end.
- */
-export function firstAborted<Name extends string>(
-  signals: Readonly<Record<Name, AbortSignal>>,
-): Promise<{ won: Name; value: unknown }> {
-  const racers = Object.entries(signals) as [Name, AbortSignal][];
-  return new Promise((resolve) => {
-    const end = (): void => {
-      for (const [, signal] of racers) signal.removeEventListener('abort', end);
-      const [won, { reason: value }] = racers.find(([, signal]) => signal.aborted) as [
-        Name,
-        { reason: unknown },
-      ];
-      resolve({ won, value });
-    };
-    if (racers.some(([, signal]) => signal.aborted)) end();
-    else for (const [, signal] of racers) signal.addEventListener('abort', end);
-  });
-}
-
 /** A racer that ends when `signal` aborts, with the signal's reason. */
 export function whenAborted(signal: AbortSignal): (over: AbortSignal) => Promise<unknown> {
   return (over) =>

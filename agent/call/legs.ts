@@ -7,7 +7,7 @@ import type { Side } from '../../config/units.ts';
 import type { InDialogRequest, InDialogResponse, Leg, LegEnd, Reoffer, ReofferAnswer } from '../sip/leg.ts';
 import { Arrivals } from './arrivals.ts';
 import { otherSide, type Crossing } from './crossing.ts';
-import { after, firstAborted, firstOf, whenAborted } from './first-of.ts';
+import { after, firstOf, whenAborted } from './first-of.ts';
 
 export type Legs = Record<Side, Leg>;
 
@@ -119,11 +119,11 @@ export class Pair {
   async carry(limit: AbortSignal): Promise<PairEnd> {
     for (;;) {
       const { caller, agent } = this.legs;
-      const first = await firstAborted({
-        caller: this.#leaving === 'caller' ? never : caller.ended,
-        agent: this.#leaving === 'agent' ? never : agent.ended,
-        tacet: limit,
-        changed: this.#tied.signal,
+      const first = await firstOf({
+        caller: whenAborted(this.#leaving === 'caller' ? never : caller.ended),
+        agent: whenAborted(this.#leaving === 'agent' ? never : agent.ended),
+        tacet: whenAborted(limit),
+        changed: whenAborted(this.#tied.signal),
       });
       if (this.#released !== undefined) {
         const asker = otherSide(this.#released);

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
-import { after, firstAborted, firstOf, whenAborted } from '../../../agent/call/first-of.ts';
+import { after, firstOf, whenAborted } from '../../../agent/call/first-of.ts';
 
 test('the first racer to settle wins and the others are told to end', async () => {
   const ended: string[] = [];
@@ -39,22 +39,4 @@ test('a winner that throws is the race that throws', async () => {
   await expect(
     firstOf({ broken: () => Promise.reject(new Error('worker died')), never: after(3_600_000) }),
   ).rejects.toThrow('worker died');
-});
-
-test('of signals, the first to abort is told with its reason, and none is listened to any more', async () => {
-  const [one, other] = [new AbortController(), new AbortController()];
-  const waiting = firstAborted({ one: one.signal, other: other.signal });
-  other.abort('hung up');
-  one.abort('too late');
-  expect(await waiting).toEqual({ won: 'other', value: 'hung up' });
-  for (const { signal } of [one, other]) expect(getEventListeners(signal, 'abort')).toHaveLength(0);
-});
-
-test('a signal that has aborted before is told at once', async () => {
-  const waiting = new AbortController().signal;
-  expect(await firstAborted({ waiting, over: AbortSignal.abort('gone') })).toEqual({
-    won: 'over',
-    value: 'gone',
-  });
-  expect(getEventListeners(waiting, 'abort')).toHaveLength(0);
 });
