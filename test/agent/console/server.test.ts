@@ -235,7 +235,7 @@ test('agents and objections', async () => {
   );
   expect((await api.ask(check)).body).toEqual({ objects: false });
   const history = await api.ask({ path: '/v1/history', by: 'carla' });
-  expect(JSON.stringify(history.body)).not.toMatch(/612|"salt":"[^"]/u);
+  expect(JSON.stringify(history.body)).not.toMatch(/6\W*12\W*34\W*56\W*78|"salt":"[^"]/u);
 });
 
 test('what is answered is what the document says', async () => {
