@@ -28,7 +28,7 @@ export async function announceBeforeConnect(call: SelectedCall, answer: string):
   if (announced.kind === 'ended') return abandoned(caller);
   if (endsCall(announced, rule)) return refusedAndEnded;
 
-  const dialled = await ringAgent(call, AbortSignal.any([caller.ended, house.shutdown]));
+  const dialled = await ringAgent(call, caller.ended);
   if (dialled.kind === 'failed') {
     const put = refusesMedia(dialled.status) ? await putThrough(call, caller) : dialled.status;
     return typeof put === 'number' ? await tellFailure(call, caller, put) : put;

@@ -21,9 +21,11 @@ export async function firstOf<T extends Racers>(racers: T, signal?: AbortSignal)
   const over = new AbortController();
   const each = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
   try {
-    return await Promise.race(
-      Object.entries(racers).map(async ([won, racer]) => ({ won, value: await racer(each) }) as First<T>),
-    );
+    return await new Promise<First<T>>((resolve, reject) => {
+      for (const [won, racer] of Object.entries(racers)) {
+        racer(each).then((value) => resolve({ won, value } as First<T>), reject);
+      }
+    });
   } finally {
     over.abort(lost);
   }

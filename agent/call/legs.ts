@@ -47,7 +47,8 @@ export class Pair {
   readonly arrivals = new Arrivals();
   /** The negotiation that is open: the far ends' or ours. Two offers must not cross (RFC 3261 section 14.2). */
   #open: Turn | undefined;
-  #tied = new AbortController();
+  /** Resolves when who sits where, or who is leaving, is another matter than before. */
+  #changed = Promise.withResolvers<undefined>();
   /** Whoever is here asked for another one in its place: its own end is not the call's. */
   #leaving: Side | undefined;
   /** This side's leg goes on in another call. */
@@ -123,7 +124,7 @@ export class Pair {
         caller: whenAborted(this.#leaving === 'caller' ? never : caller.ended),
         agent: whenAborted(this.#leaving === 'agent' ? never : agent.ended),
         tacet: whenAborted(limit),
-        changed: whenAborted(this.#tied.signal),
+        changed: () => this.#changed.promise,
       });
       if (this.#released !== undefined) {
         const asker = otherSide(this.#released);
@@ -142,8 +143,8 @@ export class Pair {
   }
 
   #lookAgain(): void {
-    this.#tied.abort();
-    this.#tied = new AbortController();
+    this.#changed.resolve(undefined);
+    this.#changed = Promise.withResolvers();
   }
 
   #tie(side: Side): void {

@@ -41,7 +41,7 @@ export async function announceOnAnswer(
       await early;
       await media.disconnect();
     },
-    ended: AbortSignal.any([invite.cancelled, house.shutdown]),
+    ended: invite.cancelled,
   });
   await early;
   if (dialled.kind === 'failed' && refusesMedia(dialled.status)) return mediaRefused;

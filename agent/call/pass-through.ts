@@ -59,7 +59,7 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
       ringing = undefined;
       return Promise.resolve();
     },
-    ended: AbortSignal.any([invite.cancelled, house.shutdown]),
+    ended: invite.cancelled,
   });
   switch (dialled.kind) {
     case 'given-up':

@@ -14,6 +14,7 @@ export interface RouteOptions {
   onUpdate?: DialOptions['onUpdate'];
   /** Called before the next peer is tried. */
   onRetry?: () => Promise<void>;
+  /** Nobody waits for an answer any more: the caller gave up. */
   ended: AbortSignal;
 }
 
@@ -38,7 +39,7 @@ export async function callRoute(invite: Invite, house: House, options: RouteOpti
   const { routing, sip } = house.config;
   const ringing = new AbortController();
   const timer = setTimeout(() => ringing.abort(), sip.answerTimeoutSeconds * 1_000);
-  const signal = AbortSignal.any([options.ended, ringing.signal]);
+  const signal = AbortSignal.any([options.ended, house.shutdown, ringing.signal]);
   const attempts = invite.marks.free === 'emergency' ? Infinity : routing.attempts;
   const targets: Target[] = house.edge
     .candidates(invite)

@@ -1,14 +1,9 @@
 /** What ties a call's two legs together for others: a call identifier of ours and Session-ID, on every message of both. */
 import type { CallId } from '../../config/units.ts';
 import type { DigestSession } from './digest.ts';
-import { believedOf, shownTo } from './headers.ts';
+import { believedOf, headerOf, shownTo, type Parsed } from './headers.ts';
 import type { Peer } from './peers.ts';
 import { SessionIds, type End } from './session-id.ts';
-
-/** A message as far as correlation and credentials read it. */
-interface Heard {
-  get(name: string): string | undefined;
-}
 
 /** What every message of one leg carries, learns and is signed with. */
 export interface LegMarks {
@@ -21,9 +16,38 @@ export interface LegMarks {
   /** The headers of a message of the far end, but for what it may not say. */
   believed(headers: Record<string, string>): Record<string, string>;
   /** Takes what a message of the far end says of itself. */
-  heard(message: Heard): void;
+  heard(message: Parsed): void;
   /** Signs requests; only there on a leg that we started and that was challenged. */
   readonly digest?: DigestSession | undefined;
+}
+
+type Marked = Pick<Peer, 'passes' | 'trusted'>;
+
+/** The marks of a leg that belongs to a call. */
+class CallMarks implements LegMarks {
+  readonly digest: DigestSession | undefined;
+  readonly #correlation: Correlation;
+  readonly #end: End;
+  readonly #peer: Marked;
+
+  constructor(correlation: Correlation, end: End, peer: Marked, digest: DigestSession | undefined) {
+    this.digest = digest;
+    this.#correlation = correlation;
+    this.#end = end;
+    this.#peer = peer;
+  }
+
+  headers(crossing: Record<string, string> = {}): Record<string, string> {
+    return { ...shownTo(this.#peer, crossing), ...this.#correlation.headers(this.#end, this.#peer) };
+  }
+
+  believed(headers: Record<string, string>): Record<string, string> {
+    return believedOf(this.#peer, headers);
+  }
+
+  heard(message: Parsed): void {
+    this.#correlation.sessions.heard(this.#end, headerOf(message, 'Session-ID'));
+  }
 }
 
 export class Correlation {
@@ -47,12 +71,7 @@ export class Correlation {
     };
   }
 
-  marks(end: End, peer: Pick<Peer, 'passes' | 'trusted'>, digest?: DigestSession): LegMarks {
-    return {
-      headers: (crossing = {}) => ({ ...shownTo(peer, crossing), ...this.headers(end, peer) }),
-      believed: (headers) => believedOf(peer, headers),
-      heard: (message) => this.sessions.heard(end, message.get('Session-ID')),
-      digest,
-    };
+  marks(end: End, peer: Marked, digest?: DigestSession): LegMarks {
+    return new CallMarks(this, end, peer, digest);
   }
 }

@@ -7,6 +7,7 @@ import { verdictOf, type Health } from './health.ts';
 import { EarlyDialog, notYet } from './early-dialog.ts';
 import type { Invite } from './invite.ts';
 import { Leg } from './leg.ts';
+import { headerOf } from './headers.ts';
 import { outgoingHeaders } from './outgoing-headers.ts';
 import type { PassTokens } from './passes.ts';
 import { uriTo, wayTo } from './peer-uri.ts';
@@ -123,7 +124,7 @@ async function attempt(dialler: Dialler, options: DialOptions, signal: AbortSign
   const headers = outgoingHeaders(options, dialler.tokens);
   let again: Record<string, string> = {};
   for (let challenges = 0; ; challenges += 1) {
-    const sent: { request?: SrfRequest } = {};
+    const sent = new Sent();
     const outcome = await inviteOnce(dialler, { ...options, headers, again, digest, sent }, signal);
     if (outcome.kind === 'silent') {
       health.tell(to, { kind: 'failed', why: 'it leaves an INVITE unanswered' });
@@ -182,8 +183,24 @@ interface OneInvite extends DialOptions {
   headers: Record<string, string>;
   again: Record<string, string>;
   digest: DigestSession | undefined;
-  /** Filled with the INVITE as it went out. */
-  sent: { request?: SrfRequest };
+  sent: Sent;
+}
+
+/** An INVITE as it went out, and whether anybody still wants it. */
+class Sent {
+  request: SrfRequest | undefined;
+  givenUp = false;
+
+  /** Cancels it, now or as soon as it is out. */
+  giveUp(): void {
+    this.givenUp = true;
+    this.request?.cancel(() => undefined);
+  }
+
+  went(request: SrfRequest): void {
+    this.request = request;
+    if (this.givenUp) this.giveUp();
+  }
 }
 
 /**
@@ -191,8 +208,7 @@ interface OneInvite extends DialOptions {
  * the peer's time for a first word is over: `send` goes on alone and ends what still comes of it.
  */
 async function inviteOnce(dialler: Dialler, options: OneInvite, signal: AbortSignal): Promise<Outcome> {
-  const { firstResponseMs } = options;
-  const over = new AbortController();
+  const { firstResponseMs, sent } = options;
   const left = Promise.withResolvers<'silent' | 'given-up'>();
   const giveUp = (): void => left.resolve('given-up');
   signal.addEventListener('abort', giveUp, { once: true });
@@ -201,14 +217,14 @@ async function inviteOnce(dialler: Dialler, options: OneInvite, signal: AbortSig
       ? undefined
       : setTimeout(() => left.resolve('silent'), firstResponseMs);
   let spoke = false;
-  const running = send(dialler.srf, options, over.signal, () => {
+  const running = send(dialler.srf, options, () => {
     spoke = true;
     clearTimeout(patience);
   });
   try {
     const first = await Promise.race([running, left.promise]);
     if (typeof first === 'object') return first;
-    over.abort();
+    sent.giveUp();
     if (spoke) await settled(running, cancelGraceMs);
     return first === 'silent' ? { kind: 'silent' } : { kind: 'done', dialled: { kind: 'given-up' } };
   } finally {
@@ -217,12 +233,10 @@ async function inviteOnce(dialler: Dialler, options: OneInvite, signal: AbortSig
   }
 }
 
-/** Sends the INVITE and waits for its final response. `over` cancels it; an answer that crosses the CANCEL is hung up. */
-async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () => void): Promise<Outcome> {
+/** Sends the INVITE and waits for its final response. An answer that crosses the CANCEL of one that is given up is hung up. */
+async function send(srf: Srf, options: OneInvite, onWord: () => void): Promise<Outcome> {
   const { to, invite, sdp, sent, digest, onProgress } = options;
   const done = (dialled: Dialled, response?: SrfResponse): Outcome => ({ kind: 'done', dialled, response });
-  const cancel = (): void => sent.request?.cancel(() => undefined);
-  over.addEventListener('abort', cancel, { once: true });
   const uri = uriTo(to, options.called ?? invite.calledWhole);
   const marks = invite.correlation.marks('far', to, digest);
   let early: EarlyDialog | undefined;
@@ -235,13 +249,10 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
         ...wayTo(to),
       },
       {
-        cbRequest: (_error, request) => {
-          sent.request = request;
-          if (over.aborted) cancel();
-        },
+        cbRequest: (_error, request) => sent.went(request),
         cbProvisional: (response) => {
           onWord();
-          if (over.aborted || response.status === 100) return;
+          if (sent.givenUp || response.status === 100) return;
           invite.farEndSaid(response, to);
           // Only now: drachtio-srf listens for UPDATEs by itself from the INVITE on.
           if (early === undefined) {
@@ -250,7 +261,7 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
           }
           const { status, body } = response;
           onProgress?.(status, body === '' ? undefined : body, {
-            reliable: response.has('RSeq'),
+            reliable: headerOf(response, 'RSeq') !== undefined,
             branch: branchOf(response),
             early,
           });
@@ -259,7 +270,7 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
     );
     if ('ack' in dialled && 'sdp' in dialled) {
       const { ack, sdp: offer, destroy, res } = dialled;
-      if (over.aborted) {
+      if (sent.givenUp) {
         await destroy();
         return done({ kind: 'given-up' });
       }
@@ -270,22 +281,20 @@ async function send(srf: Srf, options: OneInvite, over: AbortSignal, onWord: () 
     }
     const agreed = early?.agreed(branchOf(dialled.res));
     const leg = new Leg(dialled, to, marks, agreed);
-    if (over.aborted) {
+    if (sent.givenUp) {
       await leg.hangUp();
       return done({ kind: 'given-up' });
     }
     invite.farEndSaid(dialled.res, to);
     return done({ kind: 'answered', leg, sdp: agreed === undefined ? dialled.remote.sdp : '' });
   } catch (error) {
-    if (over.aborted) return done({ kind: 'given-up' });
+    if (sent.givenUp) return done({ kind: 'given-up' });
     if (!(error instanceof Srf.SipError)) {
       return done({ kind: 'failed', status: 503, reason: messageOf(error), headers: {} });
     }
     const { status, reason, res } = error;
     if (res !== undefined) invite.farEndSaid(res, to);
     return done({ kind: 'failed', status, reason: reason ?? '', headers: failureHeaders(res) }, res);
-  } finally {
-    over.removeEventListener('abort', cancel);
   }
 }
 

@@ -10,6 +10,7 @@ import { Admission, type Overload, type Place } from './admission.ts';
 import { dial, type AttemptResult, type Dialled, type DialOptions } from './dial.ts';
 import { isAnswered } from './early-dialog.ts';
 import { freeCalls, sosNumber } from './free-calls.ts';
+import { headerOf } from './headers.ts';
 import { Health, verdictOf, type Verdict } from './health.ts';
 import { Invite } from './invite.ts';
 import { passHeader, PassTokens } from './passes.ts';
@@ -162,10 +163,10 @@ function listen(
       res.send(403);
       return;
     }
-    if (req.get('Max-Forwards')?.trim() === '0') return void res.send(483);
+    if (headerOf(req, 'Max-Forwards')?.trim() === '0') return void res.send(483);
     const sos = sosNumber(req.uri, routing.emergency.countries);
     const called = sos ?? userOf(req.uri) ?? '';
-    const freedom = free({ called, from: from.kind, header: (name) => req.get(name) });
+    const freedom = free({ called, from: from.kind, header: (name) => headerOf(req, name) });
     const refusal = freedom === 'emergency' ? undefined : refusing();
     if (refusal !== undefined) return refuse(res, refusal, 30);
     const place: Place | Overload = freedom === 'emergency' ? admission.insist(from) : admission.admit(from);
@@ -173,7 +174,7 @@ function listen(
       onOverload(from.name, place);
       return refuse(res, 'Overloaded', place === 'max-rate' ? 1 : 5);
     }
-    const pass = tokens.read(req.get(passHeader));
+    const pass = tokens.read(headerOf(req, passHeader));
     const invite = new Invite(srf, req, res, from, { free: freedom, pass, sos });
     void onInvite(invite)
       .catch((error: unknown) => {

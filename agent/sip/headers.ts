@@ -50,6 +50,24 @@ const passedByDefault: readonly string[] = [
 /** Of the `P-` family those that name the peer's network to the other side (RFC 7315 sections 4.1, 4.4, RFC 3327). */
 const keptBack: readonly string[] = ['p-associated-uri', 'p-visited-network-id', 'p-access-network-info'];
 
+/** A message as drachtio-srf has parsed it: compact names are written out, their case is anybody's. */
+export interface Parsed {
+  headers: Record<string, string>;
+}
+
+/**
+ * A header of a message, by its full name. In place of drachtio-srf's own `get`, which asks the process's environment and makes a list
+ * of all names each time: a call's set-up reads some forty headers, most of which are not there.
+ */
+export function headerOf({ headers }: Parsed, name: string): string | undefined {
+  const wanted = name.toLowerCase();
+  if (Object.hasOwn(headers, wanted)) return headers[wanted];
+  const written = Object.keys(headers).find(
+    (each) => each.length === wanted.length && each.toLowerCase() === wanted,
+  );
+  return written === undefined ? undefined : headers[written];
+}
+
 /** Compiles the lists of a site and of one peer: the peer's word counts before the site's, `drop` before `pass`. */
 export function headerFilter(site: HeaderLists, peer: HeaderLists): HeaderFilter {
   const rules: { matches: HeaderFilter; passes: boolean }[] = [
@@ -111,17 +129,16 @@ function withoutIdentity(
 
 /** The headers of a message that go on to a peer; our own marks (`X-Tacet-...`, Session-ID) are set anew on each leg. */
 export function carriedHeaders(
-  message: { headers: Record<string, string>; get(name: string): string | undefined },
+  message: Parsed,
   { from, to }: { from: { trusted: boolean }; to: { passes: HeaderFilter; trusted: boolean } },
 ): Record<string, string> {
   const carried: Record<string, string> = {};
   // Whether privacy was asked for is read before the lists take the header away.
   const shown = shownTo(to, believedOf(from, message.headers));
-  for (const name of Object.keys(shown)) {
+  for (const [name, value] of Object.entries(shown)) {
     const lower = name.toLowerCase();
     if (lower === 'session-id' || lower.startsWith('x-tacet-') || !to.passes(lower)) continue;
-    const value = message.get(name);
-    if (value !== undefined && value !== '') carried[name] = value;
+    if (value !== '') carried[name] = value;
   }
   return carried;
 }

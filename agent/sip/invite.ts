@@ -6,7 +6,7 @@ import { Branches } from './branches.ts';
 import { Correlation } from './correlation.ts';
 import { EarlyDialog, notYet } from './early-dialog.ts';
 import type { Freedom } from './free-calls.ts';
-import { carriedHeaders } from './headers.ts';
+import { carriedHeaders, headerOf } from './headers.ts';
 import { allowed, Leg } from './leg.ts';
 import type { Pass } from './passes.ts';
 import { userOf, wholeUserOf } from './peer-uri.ts';
@@ -77,7 +77,7 @@ export class Invite {
     this.correlation = new Correlation(this.call, this.header('Session-ID'));
     this.early = new EarlyDialog(srf, req, 'them', this.correlation.marks('near', from));
     this.early.onUpdate(notYet);
-    this.branches = new Branches(req.get('To') ?? '');
+    this.branches = new Branches(this.header('To') ?? '');
     req.on('cancel', () => this.#cancelled.abort(new InviteCancelled('the caller cancelled')));
   }
 
@@ -92,7 +92,7 @@ export class Invite {
   }
 
   header(name: string): string | undefined {
-    return this.#req.has(name) ? this.#req.get(name) : undefined;
+    return headerOf(this.#req, name);
   }
 
   /** Names of all headers, as the parser gives them. */
@@ -120,7 +120,7 @@ export class Invite {
   /** Takes what a response of the far end tells the caller; our next responses hand it on. */
   farEndSaid(response: SrfResponse, by: Peer): void {
     this.#said = carriedHeaders(response, { from: by, to: this.from });
-    this.correlation.sessions.heard('far', response.get('Session-ID'));
+    this.correlation.sessions.heard('far', headerOf(response, 'Session-ID'));
   }
 
   /** Another far end is tried: what the former one said of itself is not true of it. */

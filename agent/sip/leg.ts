@@ -6,6 +6,7 @@ import { keyInInfo } from '../../media/dtmf/info.ts';
 import type { Digit } from '../../media/plane.ts';
 import type { LegMarks } from './correlation.ts';
 import { DialogRequests, type DialogAnswer } from './dialog-requests.ts';
+import { headerOf } from './headers.ts';
 import { endToEnd } from './hop-by-hop.ts';
 import type { Peer } from './peers.ts';
 import {
@@ -45,8 +46,8 @@ export const passedMethods = [
 /** What we take within a dialog (RFC 3261 section 20.5): without it a far end does not send UPDATE. */
 export const allowed = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'PRACK', 'UPDATE', ...passedMethods].join(', ');
 
-/** Methods that drachtio-srf's dialog has events for, or answers rightly by itself. */
-const eventful: ReadonlySet<string> = new Set(['INVITE', 'ACK', 'BYE', 'PRACK', 'UPDATE', ...passedMethods]);
+/** Methods that are a dialog's own: drachtio-srf's has events for them, or answers them rightly by itself. */
+const ofDialogs: ReadonlySet<string> = new Set(['INVITE', 'ACK', 'BYE', 'PRACK', 'UPDATE']);
 
 export interface InDialogRequest {
   method: string;
@@ -60,6 +61,12 @@ export interface InDialogResponse {
   headers?: Record<string, string>;
   body?: string | undefined;
 }
+
+type AnswerRequest = (request: InDialogRequest) => Promise<InDialogResponse>;
+
+/** Until somebody knows what to do with a new offer, the far end is asked to try again (RFC 3261 section 14.2). */
+const tryAgain: AnswerReoffer = () =>
+  Promise.resolve({ status: 491, reason: 'Request Pending', sdp: undefined });
 
 /** Marks of a leg that belongs to no call. */
 const unmarked: LegMarks = {
@@ -78,22 +85,18 @@ export class Leg implements AsyncDisposable {
   readonly #marks: LegMarks;
   readonly #requests: DialogRequests;
   readonly #ended = new AbortController();
-  readonly #acknowledged: Promise<string | undefined>;
-  readonly #keyListeners = new Set<(digit: Digit) => void>();
+  /** Of a leg that we answered with an offer. */
+  readonly #acknowledged: Promise<string | undefined> | undefined;
+  #keyListeners: readonly ((digit: Digit) => void)[] = [];
   readonly #agreed: Agreed;
   #moved = false;
   #identity: string | undefined;
-  #identityListener: (identity: string) => void = () => undefined;
-  /** Until somebody knows what to do with a new offer, the far end is asked to try again (RFC 3261 section 14.2). */
-  #answerReoffer: AnswerReoffer = () =>
-    Promise.resolve({ status: 491, reason: 'Request Pending', sdp: undefined });
-  readonly #bridged = Promise.withResolvers<undefined>();
-  /** Until there is another side: a REFER waits for it, all else is taken note of. */
-  #answerRequest: (request: InDialogRequest) => Promise<InDialogResponse> = async (request) => {
-    if (request.method !== 'REFER') return { status: 200 };
-    await this.#bridged.promise;
-    return await this.#answerRequest(request);
-  };
+  #identityListener: ((identity: string) => void) | undefined;
+  #answerReoffer: AnswerReoffer = tryAgain;
+  /** Undefined until there is another side. */
+  #answerRequest: AnswerRequest | undefined;
+  /** A REFER that waits for the other side. */
+  #referred: PromiseWithResolvers<AnswerRequest> | undefined;
 
   /**
    * @param peer whose telephone it is
@@ -106,17 +109,14 @@ export class Leg implements AsyncDisposable {
     this.#requests = new DialogRequests(dialog, marks);
     this.#agreed = { local: written(dialog.local.sdp), remote: written(dialog.remote.sdp), ...agreed };
     this.#identity = identityIn(dialog.type === 'uas' ? dialog.req : dialog.res);
-    this.#acknowledged = this.#nextAck();
+    this.#acknowledged = dialog.type === 'uas' && dialog.req.body === '' ? this.#nextAck() : undefined;
     dialog.on('destroy', (bye) => {
-      const reason = bye.get('Reason');
+      const reason = headerOf(bye, 'Reason');
       this.#ended.abort({ by: 'peer', reason: reason === '' ? undefined : reason } satisfies LegEnd);
     });
     dialog.on('modify', (req, res) => void this.#reoffered('INVITE', req, res));
     dialog.on('update', (req, res) => void this.#reoffered('UPDATE', req, res));
-    this.#takeUnknown();
-    for (const method of passedMethods) {
-      dialog.on(method.toLowerCase() as 'info', (req, res) => void this.#requested(method, req, res));
-    }
+    this.#takeOthers();
     // A BYE parsed in the same chunk as our 200's echo comes before anybody listens: the flag is all that is left of it.
     if (!dialog.connected) this.#ended.abort({ by: 'peer', reason: undefined } satisfies LegEnd);
   }
@@ -211,9 +211,9 @@ export class Leg implements AsyncDisposable {
   }
 
   /** From now on `handler` says how other requests of the far end are answered. */
-  onRequest(handler: (request: InDialogRequest) => Promise<InDialogResponse>): void {
+  onRequest(handler: AnswerRequest): void {
     this.#answerRequest = handler;
-    this.#bridged.resolve(undefined);
+    this.#referred?.resolve(handler);
   }
 
   /** From now on `listener` hears of it when another person than before is at the far end (connected identity). */
@@ -223,8 +223,12 @@ export class Leg implements AsyncDisposable {
 
   /** Calls back for every key that the far end tells by INFO. */
   onKey(listener: (digit: Digit) => void): Disposable {
-    this.#keyListeners.add(listener);
-    return { [Symbol.dispose]: () => void this.#keyListeners.delete(listener) };
+    this.#keyListeners = [...this.#keyListeners, listener];
+    return {
+      [Symbol.dispose]: () => {
+        this.#keyListeners = this.#keyListeners.filter((each) => each !== listener);
+      },
+    };
   }
 
   /** Sends a request within the dialog and brings the final response; 481 when the leg is over. */
@@ -263,13 +267,13 @@ export class Leg implements AsyncDisposable {
     if (!this.#moved) await this.hangUp();
   }
 
-  /** A method that nobody here knows may be known to the other side: drachtio-srf would say 501 for it. */
-  #takeUnknown(): void {
+  /** What is not the dialog's own is the other side's to answer, a method too that nobody here knows: drachtio-srf says 501 to it. */
+  #takeOthers(): void {
     const dialog = this.#dialog;
     const handle = dialog.handle.bind(dialog);
     dialog.handle = (req, res) => {
-      if (eventful.has(req.method)) handle(req, res);
-      else void this.#requested(req.method, req, res);
+      if (ofDialogs.has(req.method)) handle(req, res);
+      else void this.#requested(req, res);
     };
   }
 
@@ -309,24 +313,31 @@ export class Leg implements AsyncDisposable {
     const identity = identityIn(message);
     if (identity === undefined || identity === this.#identity) return false;
     this.#identity = identity;
-    this.#identityListener(identity);
+    this.#identityListener?.(identity);
     return true;
   }
 
-  async #requested(method: string, req: SrfRequest, res: SrfResponse): Promise<void> {
+  async #requested(req: SrfRequest, res: SrfResponse): Promise<void> {
     this.#marks.heard(req);
+    const { method } = req;
     const body = written(req.body);
-    const key = method === 'INFO' ? keyInInfo(req.get('Content-Type'), body) : undefined;
+    const key = method === 'INFO' ? keyInInfo(headerOf(req, 'Content-Type'), body) : undefined;
     if (key !== undefined) for (const listener of this.#keyListeners) listener(key);
-    const response: InDialogResponse = await this.#answerRequest({
-      method,
-      headers: this.#marks.believed(endToEnd(req)),
-      body,
-    }).catch(() => ({ status: 500 }));
+    const request = { method, headers: this.#marks.believed(endToEnd(req)), body };
+    const response: InDialogResponse = await this.#answer(request).catch(() => ({ status: 500 }));
     if (this.ended.aborted) return;
     const { status, reason, headers = {}, body: answer } = response;
     const all = this.#marks.headers(headers);
     res.send(status, reason, { headers: all, ...(answer === undefined ? {} : { body: answer }) });
+  }
+
+  /** Until there is another side a REFER waits for it, all else is taken note of. */
+  async #answer(request: InDialogRequest): Promise<InDialogResponse> {
+    if (this.#answerRequest !== undefined) return await this.#answerRequest(request);
+    if (request.method !== 'REFER') return { status: 200 };
+    this.#referred ??= Promise.withResolvers();
+    const answer = await this.#referred.promise;
+    return await answer(request);
   }
 
   #nextAck(): Promise<string | undefined> {
@@ -346,5 +357,5 @@ export class Leg implements AsyncDisposable {
 }
 
 function identityIn(message: SipMessage): string | undefined {
-  return message.get('P-Asserted-Identity') ?? message.get('Remote-Party-ID');
+  return headerOf(message, 'P-Asserted-Identity') ?? headerOf(message, 'Remote-Party-ID');
 }

@@ -103,9 +103,19 @@ export function openPeers(
   const routeOf = (names: readonly string[]): Route => names.flatMap((name) => byName.get(name) ?? []);
   for (const { peer, config } of entries) peer.routes = routeOf(config.routes);
   const emergency = routeOf(config.routing.emergency.routes);
+  /** Of addresses that somebody sent from: each message of a call asks, and comparing networks takes longer than parsing it. */
+  const known = new Map<string, typeof entries>();
+  const at = (address: string): typeof entries => {
+    const remembered = known.get(address);
+    if (remembered !== undefined) return remembered;
+    const there = entries.filter((entry) => entry.has(address));
+    // Strangers choose their addresses: they are not remembered, and telephones within a wide network not without end.
+    if (there.length > 0 && known.size < 1_024) known.set(address, there);
+    return there;
+  };
   return {
     at(source) {
-      const there = entries.filter((entry) => entry.has(source.address));
+      const there = at(source.address);
       const exact = there.find((entry) => entry.sendsFrom(source.port));
       return (exact ?? (source.transport.toLowerCase() === 'udp' ? undefined : there[0]))?.peer;
     },

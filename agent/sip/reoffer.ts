@@ -2,6 +2,7 @@
 import type { SipMessage, SrfRequest, SrfResponse } from 'drachtio-srf';
 import { messageOf } from '../../config/errors.ts';
 import type { LegMarks } from './correlation.ts';
+import { headerOf } from './headers.ts';
 import { endToEnd } from './hop-by-hop.ts';
 
 /** A re-INVITE or UPDATE; `offer` is undefined in a re-INVITE without SDP, and in an UPDATE that only says who speaks. */
@@ -83,6 +84,6 @@ export function sendAnswer(
 
 /** Whether a far end says in Allow that it takes a method. */
 export function allows(message: SipMessage, method: string): boolean {
-  const listed = (message.get('Allow') ?? '').split(',').map((each) => each.trim().toUpperCase());
+  const listed = (headerOf(message, 'Allow') ?? '').split(',').map((each) => each.trim().toUpperCase());
   return listed.includes(method);
 }

@@ -9,12 +9,21 @@ export interface Alarm {
   cancel(): void;
 }
 
+class TimeoutAlarm implements Alarm {
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(delayMs: number, ring: () => void) {
+    this.#timer = setTimeout(ring, delayMs);
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
 export const systemClock: Clock = {
   now: () => Date.now(),
-  after(delayMs, ring) {
-    const timer = setTimeout(ring, delayMs);
-    return { cancel: () => clearTimeout(timer) };
-  },
+  after: (delayMs, ring) => new TimeoutAlarm(delayMs, ring),
 };
 
 /** RFC 3261 table 4: the estimates that all other timers derive from. */

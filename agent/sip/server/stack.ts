@@ -104,22 +104,7 @@ export class Stack implements Surroundings {
 
   /** An alarm that `statistics()` counts while it is set. */
   after(delayMs: number, ring: () => void): Alarm {
-    let set = true;
-    this.alarms.set += 1;
-    const unset = () => {
-      if (set) this.alarms.set -= 1;
-      set = false;
-    };
-    const alarm = this.clock.after(delayMs, () => {
-      unset();
-      ring();
-    });
-    return {
-      cancel() {
-        alarm.cancel();
-        unset();
-      },
-    };
+    return new CountedAlarm(this.clock, this.alarms, delayMs, ring);
   }
 
   /** The server transaction that a request belongs to: RFC 3261 section 17.2.3. */
@@ -239,6 +224,31 @@ export class Stack implements Surroundings {
     for (const transaction of [...this.#servers.values()]) transaction.machine.drop();
     for (const transaction of [...this.#clients.values()]) transaction.drop();
     for (const dialog of this.dialogs.all()) this.dialogs.remove(dialog);
+  }
+}
+
+class CountedAlarm implements Alarm {
+  readonly #alarms: { set: number };
+  readonly #alarm: Alarm;
+  #set = true;
+
+  constructor(clock: Clock, alarms: { set: number }, delayMs: number, ring: () => void) {
+    this.#alarms = alarms;
+    alarms.set += 1;
+    this.#alarm = clock.after(delayMs, () => {
+      this.#unset();
+      ring();
+    });
+  }
+
+  cancel(): void {
+    this.#alarm.cancel();
+    this.#unset();
+  }
+
+  #unset(): void {
+    if (this.#set) this.#alarms.set -= 1;
+    this.#set = false;
   }
 }
 

@@ -35,6 +35,7 @@ async function heardWhile(...pbxs: ((progress: Progress) => Promise<Dialled>)[])
     },
     house: {
       now: () => now,
+      shutdown: new AbortController().signal,
       log: { warn: () => undefined },
       config: { sip: { answerTimeoutSeconds: 60, ringingTone: 'eu' }, routing: { attempts: 3 } },
       edge: {

@@ -33,6 +33,7 @@ async function routed(
   });
   const house = {
     config,
+    shutdown: new AbortController().signal,
     log: { warn: () => undefined },
     edge: {
       candidates: () => peers,
