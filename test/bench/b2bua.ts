@@ -4,8 +4,8 @@ import type { Dialog } from 'drachtio-srf';
 import { startSipServer } from '../../agent/sip/server/server.ts';
 import type { SipServerStatistics } from '../../agent/sip/server/server.ts';
 
-/** What the bench asks: where calls go from now on, or how things stand. */
-export type Order = { sendTo: number } | 'how are you';
+/** What the bench asks: where calls go from now on, how things stand, or how they stand without garbage. */
+export type Order = { sendTo: number } | 'how are you' | 'what do you weigh';
 
 export interface Weight {
   port: number;
@@ -37,11 +37,12 @@ srf.invite((req, res) => {
     .catch(() => undefined);
 });
 srf.connect(server.control);
-srf.on('connect', () => weigh());
+srf.on('connect', () => tell());
 
 process.on('message', (order: Order) => {
-  if (order !== 'how are you') target = order.sendTo;
-  weigh();
+  if (typeof order === 'object') target = order.sendTo;
+  if (order === 'what do you weigh') collect();
+  tell();
 });
 process.on('disconnect', () => process.exit());
 
@@ -62,11 +63,14 @@ function spentMs(): number {
   return (user + system) / 1_000;
 }
 
-function weigh(): void {
-  const cpuMs = spentMs() - collectingMs;
+function collect(): void {
   const from = spentMs();
   global.gc?.();
   collectingMs += spentMs() - from;
+}
+
+function tell(): void {
+  const cpuMs = spentMs() - collectingMs;
   const { rss, heapUsed } = process.memoryUsage();
   const weight: Weight = {
     port: server.addresses[0]!.port,

@@ -3,6 +3,7 @@
  * in steps to the highest rate at which no call failed and nothing was sent twice, then holds calls up to weigh them.
  * A step that failed is tried once more: other work on the machine shows in one run, a limit in both.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../peers/free-port.ts';
 import { Sipp, runSipp } from '../peers/sipp.ts';
 import { B2buaUnderTest } from './b2bua-under-test.ts';
@@ -12,6 +13,7 @@ import type { InviteProbe } from './invite-probe.ts';
 const ratesCps = [100, 200, 300, 350, 400, 500];
 const secondsPerStep = 8;
 const holdMs = 1_000;
+const settlingMs = 1_000;
 const heldCalls = 5_000;
 /** Far below the limit: here memory is weighed. */
 const holdRateCps = 100;
@@ -114,11 +116,13 @@ export async function load(options: {
 async function latencies(probe: InviteProbe, port: number, called: string, over: AbortSignal) {
   const sorted: number[] = [];
   let lost = 0;
+  // The start of two SIPps keeps the probe's core from it: for so long it would measure that.
+  await delay(settlingMs);
   while (!over.aborted) {
     const latency = await probe.probe({ port }, called);
     if (latency === undefined) lost++;
     else sorted.push(latency);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await delay(20);
   }
   return { sorted: sorted.sort((a, b) => a - b), lost };
 }
@@ -135,7 +139,8 @@ async function hold() {
     quiet: true,
     timeoutMs: holdTimeoutMs,
   });
-  const before = await b2bua.ask({ sendTo: port });
+  await b2bua.ask({ sendTo: port });
+  const before = await b2bua.ask('what do you weigh');
   await using _caller = await Sipp.start({
     scenario: { builtIn: 'uac' },
     target: { port: b2bua.port },
@@ -147,13 +152,13 @@ async function hold() {
     timeoutMs: holdTimeoutMs,
   });
   // Transactions of the set-up live for 32 s: what is left then is the dialogs.
-  let now = await b2bua.ask('how are you');
+  let now = await b2bua.ask('what do you weigh');
   const deadline = performance.now() + 200_000;
   let peakBytes = now.residentBytes;
   const settled = () => now.server.dialogs >= 2 * heldCalls && now.server.transactions < heldCalls / 10;
   while (!settled() && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    now = await b2bua.ask('how are you');
+    await delay(1_000);
+    now = await b2bua.ask('what do you weigh');
     peakBytes = Math.max(peakBytes, now.residentBytes);
   }
   const { dialogs } = now.server;
