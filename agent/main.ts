@@ -128,7 +128,8 @@ export async function startTacet(
 
   // The calls need the edge and the edge needs to know what to do with a call: tied here, once both are there.
   const parts: { edge?: Edge } = {};
-  const house = (): House => ({
+  const ours = new Campaigns(campaigns);
+  const house: House = {
     config,
     campaigns: ours,
     live,
@@ -138,15 +139,16 @@ export async function startTacet(
     sink: link,
     media,
     voices,
-    edge: parts.edge!,
+    get edge() {
+      return parts.edge!;
+    },
     metrics,
     log,
     now,
     pseudonym: (number) => ledger.pseudonym(number),
     shutdown: ending.signal,
     calls,
-  });
-  const ours = new Campaigns(campaigns);
+  };
   const edge = starting.use(
     await openEdge({
       control: config.sip.drachtio ?? { ...sipServer!.control, tellsTrying: true },
@@ -159,7 +161,7 @@ export async function startTacet(
       onAttempt: (peer, result) => metrics.peerAttempt(peer, result),
       onOverload: (peer, limit) => metrics.peerOverload(peer, limit),
       onInvite: async (invite) => {
-        const call = carryCall(invite, house());
+        const call = carryCall(invite, house);
         running.add(call);
         try {
           await call;

@@ -30,7 +30,7 @@ const gone: Unseated = { seated: false, status: 481, reason: 'Call/Transaction D
 export class Arrivals {
   #current: Waiting | undefined;
   #closed = false;
-  #wake: () => void = () => undefined;
+  #wake: (() => void) | undefined;
 
   /** Whether somebody is on the way in: another one is asked to wait (491). */
   get busy(): boolean {
@@ -48,7 +48,7 @@ export class Arrivals {
     if (this.busy) return Promise.resolve({ seated: false, status: 491, reason: 'Request Pending' });
     return new Promise((settle) => {
       this.#current = { ...arrival, settle };
-      this.#wake();
+      this.#wake?.();
     });
   }
 
@@ -58,7 +58,7 @@ export class Arrivals {
       if (this.#current !== undefined || over.aborted) return resolve();
       const end = (): void => {
         over.removeEventListener('abort', end);
-        this.#wake = () => undefined;
+        this.#wake = undefined;
         resolve();
       };
       this.#wake = end;

@@ -4,6 +4,7 @@ import { hearRefusal } from './announcement.ts';
 import { bridge } from './conversation.ts';
 import { answerAlone } from './crossing.ts';
 import { keypadOf } from './keys.ts';
+import { LinkedAbortController } from './linked-abort.ts';
 import { endsCall, refusedAndEnded } from './mandated.ts';
 import type { Outcome } from './outcome.ts';
 import { outcomeOfStatus } from './outcome.ts';
@@ -24,11 +25,12 @@ export async function announceBeforeConnect(call: SelectedCall, answer: string):
   using watch = hearRefusal(keypadOf(media.caller, caller, house.now), rule.campaign.refusalKeys);
   if (!(await answeredLate(call, caller))) return abandoned(caller);
 
-  const announced = await tell(call, watch, AbortSignal.any([caller.ended, house.shutdown]));
+  using over = new LinkedAbortController(caller.ended, house.shutdown);
+  const announced = await tell(call, watch, over.signal);
   if (announced.kind === 'ended') return abandoned(caller);
   if (endsCall(announced, rule)) return refusedAndEnded;
 
-  const dialled = await ringAgent(call, caller.ended);
+  const dialled = await ringAgent(call, over.signal);
   if (dialled.kind === 'failed') {
     const put = refusesMedia(dialled.status) ? await putThrough(call, caller) : dialled.status;
     return typeof put === 'number' ? await tellFailure(call, caller, put) : put;
@@ -48,8 +50,8 @@ async function tellFailure({ media, house }: SelectedCall, caller: Leg, status: 
   const kind = outcomeOfStatus(status);
   const tone = { plan: house.config.sip.ringingTone, kind: kind === 'busy' ? 'busy' : 'congestion' } as const;
   await media.disconnect();
-  const over = AbortSignal.any([caller.ended, house.shutdown, AbortSignal.timeout(busyToneMs)]);
-  await firstOf({ tone: (signal) => media.caller.playTone(tone, signal), over: whenAborted(over) });
+  using over = new LinkedAbortController(caller.ended, house.shutdown, AbortSignal.timeout(busyToneMs));
+  await firstOf({ tone: (signal) => media.caller.playTone(tone, signal), over: whenAborted(over.signal) });
   await caller.hangUp(q850Reason(status));
   return { kind, answered: false, hungUpBy: undefined, detail: String(status) };
 }

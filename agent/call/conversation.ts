@@ -5,7 +5,7 @@ import { Awareness } from './awareness.ts';
 import { anchoredCrossing, directCrossing } from './crossing.ts';
 import { firstOf, whenAborted } from './first-of.ts';
 import { Pair, type Legs, type PairEnd } from './legs.ts';
-import { callLimit, type CallLimit } from './limit.ts';
+import { CallLimit } from './limit.ts';
 import { mandatedRefusal } from './mandated.ts';
 import { leaveMedia, speakAlike } from './media-path.ts';
 import { agentDesk, obey, type AgentDesk } from './orders.ts';
@@ -56,7 +56,7 @@ export interface Conversation extends Talk {
 
 /** Ties the legs together and carries their conversation. */
 export async function bridge(call: SelectedCall, legs: Legs, told: Told): Promise<Outcome> {
-  using limit = callLimit(call.house);
+  using limit = new CallLimit(call.house);
   const pair = new Pair(legs, directCrossing);
   return await converse(call, { pair, talking: pair.carry(limit.signal), limit }, told);
 }

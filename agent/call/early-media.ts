@@ -3,6 +3,7 @@ import { hearRefusal } from './announcement.ts';
 import { bridge } from './conversation.ts';
 import { answerAlone, answerEarly } from './crossing.ts';
 import { keypadOf } from './keys.ts';
+import { LinkedAbortController } from './linked-abort.ts';
 import { endsCall, refusedAndEnded } from './mandated.ts';
 import { outcomeOfStatus, type Outcome } from './outcome.ts';
 import { putThrough, putTogether, refusesMedia } from './put-through.ts';
@@ -15,19 +16,19 @@ import { tell } from './telling.ts';
 /** @param answer our answer to the caller's offer: it goes out in the 183 and again in the 200, the same */
 export async function announceInEarlyMedia(call: SelectedCall, answer: string): Promise<Outcome> {
   const { invite, rule, media, house } = call;
-  const given = AbortSignal.any([invite.cancelled, house.shutdown]);
+  using given = new LinkedAbortController(invite.cancelled, house.shutdown);
   invite.early.onUpdate(answerEarly(media, 'caller', () => Promise.resolve()));
   invite.progress(183, answer);
   // Keys come by RTP alone before there is a dialog; those pressed now are heard again by nobody else.
   using early = hearRefusal(media.caller, rule.campaign.refusalKeys);
-  const announced = await tell(call, early, given);
+  const announced = await tell(call, early, given.signal);
   if (announced.kind === 'ended') return abandoned();
   if (endsCall(announced, rule)) {
     invite.reject(603);
     return refusedAndEnded;
   }
 
-  const dialled = await ringAgent(call, given);
+  const dialled = await ringAgent(call, given.signal);
   if (dialled.kind === 'failed' && refusesMedia(dialled.status)) {
     await using caller = await invite.answer(answer);
     answerAlone(caller, media, 'caller');

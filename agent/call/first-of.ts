@@ -1,5 +1,7 @@
 /** Waiting for whichever comes first: the one primitive of a call's story (design section 6). */
 
+import { LinkedAbortController } from './linked-abort.ts';
+
 /** Made once: a reason of its own would be an error with a stack for every race. */
 const lost = new Error('another came first');
 
@@ -18,12 +20,11 @@ export type First<T extends Racers> = {
  * @throws what the winner throws
  */
 export async function firstOf<T extends Racers>(racers: T, signal?: AbortSignal): Promise<First<T>> {
-  const over = new AbortController();
-  const each = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+  using over = signal === undefined ? new LinkedAbortController() : new LinkedAbortController(signal);
   try {
     return await new Promise<First<T>>((resolve, reject) => {
       for (const [won, racer] of Object.entries(racers)) {
-        racer(each).then((value) => resolve({ won, value } as First<T>), reject);
+        racer(over.signal).then((value) => resolve({ won, value } as First<T>), reject);
       }
     });
   } finally {

@@ -27,6 +27,8 @@ export type Intercept = (
   pass: (request: InDialogRequest) => Promise<InDialogResponse>,
 ) => Promise<InDialogResponse>;
 
+const passOn: Intercept = (_from, request, pass) => pass(request);
+
 /** An offer and its answer, until both sides know of it. */
 interface Turn {
   over: Promise<unknown>;
@@ -42,7 +44,7 @@ export class Pair {
   /** How offers cross from now on: directly, or anchored. */
   crossing: Crossing;
   /** What is done with requests that are passed along; by default nothing. */
-  intercept: Intercept = (_from, request, pass) => pass(request);
+  intercept: Intercept = passOn;
   /** Who asks to come in. */
   readonly arrivals = new Arrivals();
   /** The negotiation that is open: the far ends' or ours. Two offers must not cross (RFC 3261 section 14.2). */

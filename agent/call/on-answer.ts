@@ -6,6 +6,7 @@ import { hearRefusal } from './announcement.ts';
 import { bridge } from './conversation.ts';
 import { answerAlone, answerEarly, otherSide } from './crossing.ts';
 import { keypadOf } from './keys.ts';
+import { LinkedAbortController } from './linked-abort.ts';
 import { endsCall, refusedAndEnded } from './mandated.ts';
 import { accepts, answeredLate, type SelectedCall } from './selected.ts';
 import { outcomeOfStatus, type Outcome } from './outcome.ts';
@@ -68,10 +69,10 @@ export async function announceOnAnswer(
   }
   using watch = hearRefusal(keypadOf(media.caller, caller, house.now), rule.campaign.refusalKeys);
 
-  const ended = AbortSignal.any([caller.ended, agent.ended, house.shutdown]);
+  using ended = new LinkedAbortController(caller.ended, agent.ended, house.shutdown);
   const told = new AbortController();
-  const agentHears = agentListens(call, AbortSignal.any([told.signal, ended]));
-  const announced = await tell(call, watch, ended);
+  const agentHears = agentListens(call, AbortSignal.any([told.signal, ended.signal]));
+  const announced = await tell(call, watch, ended.signal);
   told.abort();
   await agentHears;
   if (announced.kind === 'ended') {

@@ -9,7 +9,7 @@ import { directCrossing } from './crossing.ts';
 import { firstOf } from './first-of.ts';
 import type { CampaignRule, House } from './house.ts';
 import { Pair } from './legs.ts';
-import { callLimit } from './limit.ts';
+import { CallLimit } from './limit.ts';
 import { recordOnDemand } from './on-demand.ts';
 import { agentDesk } from './orders.ts';
 import { outcomeOfStatus, type Outcome, type OutcomeKind } from './outcome.ts';
@@ -89,7 +89,7 @@ export async function passThrough(call: PassedCall, passed: PassedAs): Promise<O
     passed.onAnswered?.();
     const inbound = invite.from.kind === 'trunk';
     const legs = inbound ? { caller: near, agent: far } : { caller: far, agent: near };
-    using limit = callLimit(house);
+    using limit = new CallLimit(house);
     const pair = new Pair(legs, directCrossing);
     return await talk(call, passed, { pair, talking: pair.carry(limit.signal), limit });
   } catch (error) {

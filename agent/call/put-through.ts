@@ -5,7 +5,8 @@
 import type { Leg } from '../sip/leg.ts';
 import { directCrossing } from './crossing.ts';
 import { Pair, type Legs } from './legs.ts';
-import { callLimit } from './limit.ts';
+import { CallLimit } from './limit.ts';
+import { LinkedAbortController } from './linked-abort.ts';
 import { leaveMedia } from './media-path.ts';
 import type { Outcome } from './outcome.ts';
 import { talk } from './pass-through.ts';
@@ -30,15 +31,14 @@ export async function putThrough(call: SelectedCall, caller: Leg): Promise<Outco
   const { body: sdp, contentType } = invite;
   if (sdp === undefined) return 488;
   refused(call);
-  const answered = new AbortController();
-  const ended = AbortSignal.any([caller.ended, house.shutdown]);
+  using enough = new LinkedAbortController(caller.ended, house.shutdown);
   const tone = { plan: house.config.sip.ringingTone, kind: 'ringing' } as const;
-  const ringing = media.caller.playTone(tone, AbortSignal.any([answered.signal, ended]));
+  const ringing = media.caller.playTone(tone, enough.signal);
   const dialled = await callRoute(invite, house, {
     body: () => Promise.resolve({ sdp, contentType }),
     onProgress: () => undefined,
-    ended,
-  }).finally(() => answered.abort());
+    ended: caller.ended,
+  }).finally(() => enough.abort());
   await ringing;
   if (dialled.kind === 'failed') return dialled.status;
   if (dialled.kind !== 'answered') return abandoned(caller);
@@ -60,7 +60,7 @@ async function direct(
   legs: Legs,
   move: (pair: Pair) => Promise<boolean>,
 ): Promise<Outcome | number> {
-  using limit = callLimit(house);
+  using limit = new CallLimit(house);
   const pair = new Pair(legs, directCrossing);
   if (!(await move(pair))) return 488;
   const talking = pair.carry(limit.signal);

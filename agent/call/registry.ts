@@ -137,7 +137,7 @@ export class EnteredCall implements Disposable {
   isPrivate = false;
   readonly #leave: () => void;
   readonly #orders: PendingOrder[] = [];
-  #wake: () => void = () => undefined;
+  #wake: (() => void) | undefined;
 
   constructor(facts: Omit<CallInProgress, 'state'>, leave: () => void) {
     this.facts = facts;
@@ -158,7 +158,7 @@ export class EnteredCall implements Disposable {
   give(verb: Verb, order: Order): Promise<Obeyed> {
     return new Promise((answer) => {
       this.#orders.push({ verb, ...order, answer });
-      this.#wake();
+      this.#wake?.();
     });
   }
 
@@ -168,7 +168,7 @@ export class EnteredCall implements Disposable {
       if (this.#orders.length > 0 || over.aborted) return resolve();
       const end = (): void => {
         over.removeEventListener('abort', end);
-        this.#wake = () => undefined;
+        this.#wake = undefined;
         resolve();
       };
       this.#wake = end;

@@ -5,6 +5,7 @@ import type { Invite } from '../sip/invite.ts';
 import { diversionReason, maxRedirections, redirectTargets, type Target } from '../sip/redirect.ts';
 import type { Peer } from '../sip/peers.ts';
 import type { House } from './house.ts';
+import { LinkedAbortController } from './linked-abort.ts';
 
 export interface RouteOptions {
   /** The body for the next peer; asked again for each, since keys and what early media changed are no other peer's business. */
@@ -37,9 +38,12 @@ function worthRetrying(status: number, rang: boolean): boolean {
  */
 export async function callRoute(invite: Invite, house: House, options: RouteOptions): Promise<Dialled> {
   const { routing, sip } = house.config;
-  const ringing = new AbortController();
-  const timer = setTimeout(() => ringing.abort(), sip.answerTimeoutSeconds * 1_000);
-  const signal = AbortSignal.any([options.ended, house.shutdown, ringing.signal]);
+  using over = new LinkedAbortController(options.ended, house.shutdown);
+  let unanswered = false;
+  const timer = setTimeout(() => {
+    unanswered = true;
+    over.abort();
+  }, sip.answerTimeoutSeconds * 1_000);
   const attempts = invite.marks.free === 'emergency' ? Infinity : routing.attempts;
   const targets: Target[] = house.edge
     .candidates(invite)
@@ -61,9 +65,9 @@ export async function callRoute(invite: Invite, house: House, options: RouteOpti
       const body = await options.body(target.to);
       last = await house.edge.dial(
         { ...target, invite, ...body, firstResponseMs, onProgress, onUpdate },
-        signal,
+        over.signal,
       );
-      if (last.kind === 'given-up' && ringing.signal.aborted) {
+      if (last.kind === 'given-up' && unanswered) {
         return { kind: 'failed', status: 480, reason: 'Temporarily Unavailable', headers: {} };
       }
       if (last.kind !== 'failed') return last;

@@ -4,17 +4,28 @@ import type { Peer } from './peers.ts';
 /** Why a call is not taken now. */
 export type Overload = 'max-calls' | 'max-rate';
 
-/** A call's place; letting go of it twice is letting go once. */
-export interface Place extends Disposable {
-  readonly taken: true;
-}
-
 interface Load {
   calls: number;
   /** New calls that may come at once; grows with time up to one second's worth. */
   tokens: number;
   /** Milliseconds of the monotonic clock at which `tokens` was right. */
   at: number;
+}
+
+/** A call's place; letting go of it twice is letting go once. */
+export class Place implements Disposable {
+  readonly #load: Load;
+  #held = true;
+
+  constructor(load: Load) {
+    this.#load = load;
+    load.calls += 1;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#held) this.#load.calls -= 1;
+    this.#held = false;
+  }
 }
 
 export class Admission {
@@ -38,18 +49,18 @@ export class Admission {
       if (load.tokens < 1) return 'max-rate';
       load.tokens -= 1;
     }
-    return this.#take(load);
+    return new Place(load);
   }
 
   /** A place for a call that we send to a peer; undefined when it has as many as it may. */
   enter(peer: Peer): Place | undefined {
     const load = this.#load(peer);
-    return this.#full(peer, load) ? undefined : this.#take(load);
+    return this.#full(peer, load) ? undefined : new Place(load);
   }
 
   /** A place whatever the limits say: for a call that must never be refused. */
   insist(peer: Peer): Place {
-    return this.#take(this.#load(peer));
+    return new Place(this.#load(peer));
   }
 
   calls(peer: Peer): number {
@@ -58,18 +69,6 @@ export class Admission {
 
   #full({ maxCalls }: Peer, { calls }: Load): boolean {
     return maxCalls !== undefined && calls >= maxCalls;
-  }
-
-  #take(load: Load): Place {
-    load.calls += 1;
-    let held = true;
-    return {
-      taken: true,
-      [Symbol.dispose]: () => {
-        if (held) load.calls -= 1;
-        held = false;
-      },
-    };
   }
 
   #load(peer: Peer): Load {

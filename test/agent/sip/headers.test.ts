@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { hopHeaders } from '../../../config/schema/headers.ts';
-import { carriedHeaders, headerFilter } from '../../../agent/sip/headers.ts';
+import { carriedHeaders, headerFilter, headerOf } from '../../../agent/sip/headers.ts';
 
 const none = { pass: [], drop: [] };
 
@@ -99,4 +99,13 @@ describe('who calls (RFC 3325)', () => {
     const message = { headers, get: (name: string) => headers[name] };
     expect(carriedHeaders(message, { from: { trusted: true }, to })).toEqual({});
   });
+});
+
+test('a header is found whatever its case, and no name of JavaScript is one', () => {
+  const message = { headers: { from: '<sip:a@b>', 'X-Campaign': 'gold', 'P-Early-Media': '' } };
+  expect(headerOf(message, 'From')).toBe('<sip:a@b>');
+  expect(headerOf(message, 'x-campaign')).toBe('gold');
+  expect(headerOf(message, 'P-Early-Media')).toBe('');
+  expect(headerOf(message, 'X-Other')).toBeUndefined();
+  expect(headerOf(message, 'constructor')).toBeUndefined();
 });
