@@ -32,16 +32,8 @@ export interface LegEnd {
   reason: string | undefined;
 }
 
-/** Requests that a B2BUA hands through within a dialog. */
-export const passedMethods = [
-  'INFO',
-  'MESSAGE',
-  'NOTIFY',
-  'OPTIONS',
-  'PUBLISH',
-  'REFER',
-  'SUBSCRIBE',
-] as const;
+/** What a far end is told that it may send to the other side: any other method is passed on too, but not promised. */
+const passedMethods = ['INFO', 'MESSAGE', 'NOTIFY', 'OPTIONS', 'PUBLISH', 'REFER', 'SUBSCRIBE'];
 
 /** What we take within a dialog (RFC 3261 section 20.5): without it a far end does not send UPDATE. */
 export const allowed = ['INVITE', 'ACK', 'CANCEL', 'BYE', 'PRACK', 'UPDATE', ...passedMethods].join(', ');

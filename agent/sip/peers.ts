@@ -103,7 +103,7 @@ export function openPeers(
   const routeOf = (names: readonly string[]): Route => names.flatMap((name) => byName.get(name) ?? []);
   for (const { peer, config } of entries) peer.routes = routeOf(config.routes);
   const emergency = routeOf(config.routing.emergency.routes);
-  /** Of addresses that somebody sent from: each message of a call asks, and comparing networks takes longer than parsing it. */
+  /** Of addresses that somebody sent from: each request of a call asks, and comparing networks is slow. */
   const known = new Map<string, typeof entries>();
   const at = (address: string): typeof entries => {
     const remembered = known.get(address);
