@@ -1,5 +1,5 @@
 /** How a sampler reaches Redis: one server, a master that sentinels name, or a cluster. */
-import { Cluster, Redis } from 'ioredis';
+import { Cluster, Redis } from './ioredis.ts';
 import { lapseScript, recoverScript, releaseScript, reserveScript, settleScript } from './scripts.ts';
 
 interface Address {
