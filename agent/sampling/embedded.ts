@@ -37,7 +37,7 @@ export interface EmbeddedSamplerOptions {
   /** Budget of one reservation, against a disk that hangs. */
   timeoutMs?: number;
   leaseMs?: number;
-  /** The journal is begun anew beyond this size. */
+  /** The journal is begun anew when its steps have grown beyond this size, and beyond that of its snapshot. */
   compactBytes?: number;
   /** How long a settlement may wait for others, so that they are written together. */
   lingerMs?: number;
@@ -47,8 +47,10 @@ export interface EmbeddedSamplerOptions {
   onUngranted?: UngrantedListener;
 }
 
-/** How long a call that came to its end is remembered, so that a doubled message changes nothing. */
-const memoryMs = 24 * 3_600_000;
+/** How long a settled call is remembered, so that a doubled message changes nothing: all messages are of this process. */
+const settledMemoryMs = 5 * 60_000;
+/** How long a call is that never settles. */
+const longestMs = 24 * 3_600_000;
 
 /** @throws AlreadyRunning, JournalCorrupt */
 export async function openEmbeddedSampler(options: EmbeddedSamplerOptions): Promise<Sampler> {
@@ -82,6 +84,8 @@ class EmbeddedSampler implements Sampler {
   readonly #onAvailability: AvailabilityListener | undefined;
   readonly #onUngranted: UngrantedListener | undefined;
   readonly #commits: GroupCommit<Step, undefined>;
+  /** Calls whose settlement is not on disk yet. */
+  readonly #unwritten = new Set<CallId>();
   readonly #closing = new AbortController();
   #available = true;
 
@@ -138,7 +142,9 @@ class EmbeddedSampler implements Sampler {
     const at = this.#clock().getTime();
     const step: Step = { step: 'settle', call, campaign, epoch, day, ppm, capPpm, outcome, at };
     this.#tally.apply(step);
+    this.#unwritten.add(call);
     await this.#persist(step);
+    this.#unwritten.delete(call);
   }
 
   counts(campaign: string, timeZone?: string): Promise<SampleCounts | undefined> {
@@ -195,8 +201,12 @@ class EmbeddedSampler implements Sampler {
 
   /** Steps of this moment may stand both in the snapshot and after it: a step done twice changes nothing. */
   async #compact(): Promise<void> {
-    const now = this.#clock();
-    this.#tally.forget(now.getTime() - memoryMs, epochOf(new Date(now.getTime() - memoryMs)));
+    const now = this.#clock().getTime();
+    const ended = now - longestMs;
+    this.#tally.forget(
+      { settled: now - settledMemoryMs, ended, epoch: epochOf(new Date(ended)) },
+      this.#unwritten,
+    );
     await this.#journal.begin(this.#tally.snapshot());
   }
 

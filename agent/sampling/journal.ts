@@ -26,11 +26,13 @@ export class Journal implements AsyncDisposable {
   readonly #path: string;
   readonly #compactBytes: number;
   #file: AppendFile;
+  #snapshotBytes: number;
 
-  private constructor(path: string, file: AppendFile, compactBytes: number) {
+  private constructor(path: string, file: AppendFile, compactBytes: number, snapshotBytes: number) {
     this.#path = path;
     this.#file = file;
     this.#compactBytes = compactBytes;
+    this.#snapshotBytes = snapshotBytes;
   }
 
   /** Opens the journal of a folder and replays it. @throws JournalCorrupt */
@@ -38,20 +40,27 @@ export class Journal implements AsyncDisposable {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const path = join(directory, 'sampling.journal');
     const { file, lines } = await AppendFile.open(path);
+    let snapshotBytes = 0;
     for (const [index, text] of lines.entries()) {
       const line = parseLine(text);
       if (line === undefined) {
         await file[Symbol.asyncDispose]();
         throw new JournalCorrupt(path, index + 1);
       }
-      if ('snapshot' in line) tally.restore(line.snapshot);
-      else tally.apply(line);
+      if ('snapshot' in line) {
+        tally.restore(line.snapshot);
+        snapshotBytes = Buffer.byteLength(text) + 1;
+      } else tally.apply(line);
     }
-    return new Journal(path, file, compactBytes);
+    return new Journal(path, file, compactBytes, snapshotBytes);
   }
 
+  /**
+   * The steps since the snapshot have grown as long as itself: a busy site's snapshot may be longer than any fixed size, and would be
+   * written again with every step.
+   */
   get isLong(): boolean {
-    return this.#file.size >= this.#compactBytes;
+    return this.#file.size - this.#snapshotBytes >= Math.max(this.#compactBytes, this.#snapshotBytes);
   }
 
   /** Resolves when the steps are on stable storage; when it throws, none of them is. */
@@ -74,6 +83,7 @@ export class Journal implements AsyncDisposable {
     }
     const old = this.#file;
     this.#file = file;
+    this.#snapshotBytes = file.size;
     await old[Symbol.asyncDispose]();
   }
 

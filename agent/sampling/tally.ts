@@ -47,7 +47,10 @@ interface Period {
 export class Tally {
   readonly #leaseMs: number;
   readonly #periods = new Map<string, Period>();
+  /** All but the settled ones. */
   readonly #calls = new Map<string, KnownCall>();
+  /** In the order in which they settled. */
+  readonly #settled = new Map<string, KnownCall>();
 
   constructor(leaseMs: number) {
     this.#leaseMs = leaseMs;
@@ -60,14 +63,14 @@ export class Tally {
   }
 
   stateOf(call: string): CallState | undefined {
-    return this.#calls.get(call)?.state;
+    return this.#known(call)?.state;
   }
 
   /** Draws for a call that is not known yet; a known one keeps its answer. `before`: the account that decided. */
   draw(place: Place, terms: Terms, uniform: number): { selected: boolean; before: Account } {
     const { campaign, epoch, call, at, day } = place;
     const period = this.#period(campaign, epoch);
-    const known = this.#calls.get(call);
+    const known = this.#known(call);
     if (known !== undefined) return { selected: known.state === 'open', before: period.account };
     const { selected, before, after } = drawOne(period.account, terms, day, uniform);
     period.account = after;
@@ -79,12 +82,12 @@ export class Tally {
   apply(step: Step): void {
     const { call, campaign, epoch, at, ppm, day } = step;
     const period = this.#period(campaign, epoch);
-    const state = this.#calls.get(call)?.state;
+    const state = this.stateOf(call);
     const become = (next: CallState, account: Account): void => {
       period.account = account;
       if (next === 'open') period.open.set(call, at);
       else period.open.delete(call);
-      this.#calls.set(call, { campaign, epoch, state: next, since: at });
+      this.#remember(call, { campaign, epoch, state: next, since: at });
     };
     switch (step.step) {
       case 'open':
@@ -99,20 +102,30 @@ export class Tally {
     }
   }
 
-  /** Forgets calls that came to their end before this time, and periods that nothing refers to from before this month. */
-  forget(before: number, epoch: string): void {
+  /**
+   * Forgets calls that settled before `settled`, others that came to their end before `ended`, and periods from before the month
+   * `epoch` that nothing refers to. All times in milliseconds since the Unix epoch.
+   *
+   * @param unwritten calls that are not forgotten: a settlement that is written after a snapshot must find its call settled in it
+   */
+  forget(before: { settled: number; ended: number; epoch: string }, unwritten: ReadonlySet<string>): void {
+    for (const [call, { since }] of this.#settled) {
+      if (since >= before.settled) break;
+      if (!unwritten.has(call)) this.#settled.delete(call);
+    }
     for (const [call, { state, since }] of this.#calls) {
-      if (state !== 'open' && since < before) this.#calls.delete(call);
+      if (state !== 'open' && since < before.ended) this.#calls.delete(call);
     }
     for (const [key, period] of this.#periods) {
-      if (period.open.size === 0 && (key.split(' ')[1] ?? '') < epoch) this.#periods.delete(key);
+      if (period.open.size === 0 && (key.split(' ')[1] ?? '') < before.epoch) this.#periods.delete(key);
     }
   }
 
+  /** What must outlive this process. A call that was not selected counts nothing before it settles: it is left out. */
   snapshot(): Snapshot {
     return {
       periods: [...this.#periods].map(([key, { account }]) => [key, account]),
-      calls: [...this.#calls],
+      calls: [...this.#settled, ...[...this.#calls].filter(([, { state }]) => state !== 'passed')],
     };
   }
 
@@ -120,9 +133,18 @@ export class Tally {
     for (const [key, account] of periods)
       this.#periods.set(key, { account: { ...account }, open: new Map() });
     for (const [call, known] of calls) {
-      this.#calls.set(call, known);
+      this.#remember(call, known);
       if (known.state === 'open') this.#period(known.campaign, known.epoch).open.set(call, known.since);
     }
+  }
+
+  #known(call: string): KnownCall | undefined {
+    return this.#calls.get(call) ?? this.#settled.get(call);
+  }
+
+  #remember(call: string, known: KnownCall): void {
+    if (known.state === 'settled') this.#calls.delete(call);
+    (known.state === 'settled' ? this.#settled : this.#calls).set(call, known);
   }
 
   #period(campaign: string, epoch: string): Period {

@@ -9,6 +9,7 @@ import { AlreadyRunning } from '../../../agent/ledger/writer-lock.ts';
 import { openEmbeddedSampler } from '../../../agent/sampling/embedded.ts';
 import { JournalCorrupt } from '../../../agent/sampling/journal.ts';
 import type { Sampler } from '../../../agent/sampling/sampler.ts';
+import { Tally } from '../../../agent/sampling/tally.ts';
 import type { CallId, Rate } from '../../../config/units.ts';
 import { leaseMs, samplerContract, uniform } from './contract.ts';
 
@@ -80,20 +81,63 @@ describe('the embedded sampler', () => {
     await expect(openEmbeddedSampler({ directory, uniform })).rejects.toThrow(AlreadyRunning);
   });
 
-  test('the journal stays small', async () => {
+  /** Conversations one after the other, so long apart. @returns how often the journal was begun anew */
+  async function converseFor(calls: number, apartMs: number, compactBytes: number): Promise<number> {
+    let time = Date.UTC(2026, 10, 1);
     await using sampler = await openEmbeddedSampler({
       directory,
       uniform,
-      compactBytes: 4_000,
+      compactBytes,
       lingerMs: 0,
-      clock: () => new Date((time += 3_600_000)),
+      clock: () => new Date((time += apartMs / 2)),
     });
-    let time = Date.UTC(2026, 10, 1);
-    for (let call = 0; call < 500; call += 1) {
+    let [begun, inode] = [0, (await stat(journal)).ino];
+    for (let call = 0; call < calls; call += 1) {
       const draw = await sampler.reserve(half, crypto.randomUUID() as CallId);
       await sampler.settle(draw, draw.selected ? 'recorded' : 'not-recorded');
+      const { ino } = await stat(journal);
+      if (ino !== inode) begun += 1;
+      inode = ino;
     }
-    expect((await stat(journal)).size).toBeLessThan(20_000);
+    expect(await sampler.counts('support')).toMatchObject({ eligible: calls, open: 0 });
+    return begun;
+  }
+
+  test('the journal stays small, however many calls a day has', async () => {
+    await converseFor(2_000, 1_000, 4_000);
+    // Those of five minutes, twice: as a snapshot, and as the steps after it.
+    expect((await stat(journal)).size).toBeLessThan(2 * 300 * 200);
+    await using sampler = await openEmbeddedSampler({ directory, uniform });
+    expect((await sampler.counts('support'))?.eligible).toBe(2_000);
+  });
+
+  test('a snapshot that is longer than the journal should be is not written with every step', async () => {
+    expect(await converseFor(1_000, 2, 1_000)).toBeLessThan(15);
+  });
+
+  test('a settlement that was written after a snapshot, hours late, counts once', () => {
+    const place = {
+      call: 'late',
+      campaign: 'support',
+      epoch: '2026-11',
+      day: '2026-11-01',
+      ppm: 1,
+      capPpm: 1,
+      at: 0,
+    };
+    const settlement = { ...place, step: 'settle', outcome: 'not-recorded' } as const;
+    const before = { settled: 3_600_000, ended: 0, epoch: '2026-11' };
+    const counted = (unwritten: string[]) => {
+      const [tally, restarted] = [new Tally(leaseMs), new Tally(leaseMs)];
+      tally.apply(settlement);
+      tally.forget(before, new Set(unwritten));
+      restarted.restore(tally.snapshot());
+      restarted.apply(settlement);
+      return restarted.counts('support', '2026-11', 3_600_000).eligible;
+    };
+    expect(counted(['late'])).toBe(1);
+    // Forgotten, it would count again: what the list is for.
+    expect(counted([])).toBe(2);
   });
 
   test('every selection that was answered survives SIGKILL, and the ceiling with it', async () => {
