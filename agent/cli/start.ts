@@ -1,9 +1,11 @@
 /** `tacet start`: runs the agent until SIGTERM or SIGINT, which drain it; a second signal ends running calls at once. */
 import { loadConfig } from '../../config/load.ts';
+import { putCallsFirst } from '../helper-threads.ts';
 import { startTacet } from '../main.ts';
 import { onlyConfig } from './options.ts';
 
 export async function start(words: string[]): Promise<number> {
+  putCallsFirst();
   await using tacet = await startTacet(await loadConfig(onlyConfig(words)));
   const signal = await nextSignal();
   tacet.log.info({ signal, calls: tacet.callsInProgress }, 'draining');

@@ -1,6 +1,7 @@
 /** The embedded SIP server and a plain `createB2BUA` on it, in a process of their own that a bench weighs. */
 import Srf from 'drachtio-srf';
 import type { Dialog } from 'drachtio-srf';
+import { putCallsFirst } from '../../agent/helper-threads.ts';
 import { startSipServer } from '../../agent/sip/server/server.ts';
 import type { SipServerStatistics } from '../../agent/sip/server/server.ts';
 
@@ -19,6 +20,8 @@ export interface Weight {
 let target = 0;
 /** CPU of collections that only the bench asked for, which are not the calls'. */
 let collectingMs = 0;
+// As in Tacet.
+putCallsFirst();
 const server = await startSipServer({
   listen: [{ transport: 'udp', address: '127.0.0.1', port: 0 }],
   accept: () => true,
