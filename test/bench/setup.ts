@@ -95,7 +95,7 @@ async function loadTacet(
 }
 
 /** CPU of a process since its start (proc(5): utime and stime, in ticks of 10 ms). */
-function cpuMsOf(pid: number): number {
+export function cpuMsOf(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
@@ -104,7 +104,7 @@ function mean(values: readonly number[]): number {
   return round(values.reduce((sum, value) => sum + value, 0) / values.length);
 }
 
-async function writeSite(
+export async function writeSite(
   folder: string,
   probePort: number,
   { sipPort, carrierPort, pbxPort }: { sipPort: number; carrierPort: number; pbxPort: number },

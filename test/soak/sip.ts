@@ -75,7 +75,7 @@ async function samples(b2bua: B2buaUnderTest, over: AbortSignal, say: (line: str
   const resident: Sample[] = [];
   while (!over.aborted) {
     await pause(sampleMs);
-    const { heapBytes, residentBytes, server } = await b2bua.ask('how are you');
+    const { heapBytes, residentBytes, server } = await b2bua.ask('what do you weigh');
     const minute = (performance.now() - from) / 60_000;
     // While calls run out, memory falls, which would hide a rise.
     if (minute < warmUpMinutes || over.aborted) continue;

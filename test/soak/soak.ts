@@ -16,6 +16,7 @@ const soaks: Record<string, () => Promise<Soak>> = {
   sessions: async () => (await import('./sessions.ts')).run,
   media: async () => (await import('./media.ts')).run,
   sip: async () => (await import('./sip.ts')).run,
+  calls: async () => (await import('./calls.ts')).run,
 };
 
 const load = soaks[process.argv[2] ?? ''];

@@ -14,6 +14,9 @@ test('ioredis loaded by itself makes a hash table of String.prototype: without t
   expect(fastAfter(import.meta.resolve('ioredis'))).toBe(false);
 });
 
-test.each(['sampling/ioredis.ts', 'main.ts'])('with %s loaded, methods of strings can be inlined', (module) => {
-  expect(fastAfter(ours(module))).toBe(true);
-});
+test.each(['sampling/ioredis.ts', 'main.ts'])(
+  'with %s loaded, methods of strings can be inlined',
+  (module) => {
+    expect(fastAfter(ours(module))).toBe(true);
+  },
+);
