@@ -18,10 +18,6 @@ export class B2buaUnderTest implements AsyncDisposable {
     this.port = port;
   }
 
-  get pid(): number {
-    return this.#child.pid!;
-  }
-
   static async start(nodeArguments: readonly string[] = []): Promise<B2buaUnderTest> {
     execFileSync('taskset', ['-pc', otherCores, `${process.pid}`]);
     const child = fork(fileURLToPath(new URL('./b2bua.ts', import.meta.url)), {

@@ -1,6 +1,6 @@
 /**
- * Calls through a whole Tacet for minutes, most of a day's of a small site: the thousandth must cost what the first did. Judged by
- * what is written to disk for a call, which no other work on the machine changes; processor time and memory are told.
+ * Calls through a whole Tacet for minutes, as many as a site has in days: the last must cost what the first did. Judged by
+ * what is written for a call, which no other work on the machine changes; processor time and memory are told.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
