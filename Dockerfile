@@ -26,4 +26,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(process.env.TACET_HEALTH, { signal: AbortSignal.timeout(2500) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # SIGTERM drains: running calls go on for up to drainSeconds, so give `docker stop` as long.
 STOPSIGNAL SIGTERM
-CMD ["node", "--initial-old-space-size=256", "--max-semi-space-size=4", "--v8-pool-size=1", "--no-parallel-scavenge", "agent/cli/tacet.ts", "start", "--config", "/etc/tacet/tacet.yaml"]
+CMD ["node", "--initial-old-space-size=256", "--max-semi-space-size=4", "--v8-pool-size=1", "--no-parallel-scavenge", "--no-memory-reducer", "agent/cli/tacet.ts", "start", "--config", "/etc/tacet/tacet.yaml"]
